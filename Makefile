@@ -1,0 +1,226 @@
+# vmta's one Makefile: nothing recurses, nothing is generated, sources are
+# found by wildcard.
+#
+#	make			the tools, in bin/
+#	make demo		build, and watch a batch leave
+#	make test		build, and run all tests
+#	make check		the quick tests, and lint
+#	make lint asan cov	what .ci/run runs beside the tests; coverage
+#	make format		clang-format everything
+#	make install		DESTDIR= PREFIX=/opt/vmta; see share/files
+#	make deps clean dist
+#
+# Everything that is built lies in build/VARIANT/ (release, clang, asan, cov);
+# the tools of the release and clang variants are linked into bin/ too.
+#
+#	lib/LAYER/*.c		-> build/V/libvmta.a
+#	bin/TOOL.c bin/TOOL-*.c	-> build/V/bin/TOOL
+#	t/unit/X.c		-> build/V/t/unit/X	(cmocka, TAP)
+#	t/crash/X.c		-> build/V/t/crash/X	(the same)
+#	t/helper/X.c		-> build/V/t/helper/X
+#	t/helper/X/*.c		-> build/V/t/helper/X
+#
+# Useful variables: CC=clang, TEST_FILES='t/2*.bats build/release/t/unit/x',
+# TEST_JOBS=2, COV_MIN=80, VERBOSE=1.
+
+VERSION := 0.1
+PREFIX ?= /opt/vmta
+DESTDIR ?=
+COV_MIN ?= 80
+TEST_JOBS ?= 2
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+V ?= $(if $(findstring clang,$(CC)),clang,release)
+B := build/$V
+Q := $(if $(VERBOSE),,@)
+
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j2
+endif
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# Flags ----------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wformat=2 \
+	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wvla -Wwrite-strings -Wcast-qual -Wundef
+HARD := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
+ifeq ($(shell uname -m),x86_64)
+HARD += -fcf-protection
+endif
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+OPT_release := -O2 -g $(HARD)
+OPT_clang := $(OPT_release)
+OPT_asan := -O1 -g -fno-omit-frame-pointer $(SAN)
+OPT_cov := -O0 -g --coverage
+LINK_asan := $(SAN)
+LINK_cov := --coverage
+
+ALL_CPPFLAGS := -D_GNU_SOURCE -DVMTA_VERSION='"$(VERSION)"' -Ilib $(CPPFLAGS)
+ALL_CFLAGS := -std=c17 $(WARN) $(OPT_$V) -fPIE $(CFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LINK_$V) $(LDFLAGS)
+
+# --as-needed and one archive: a tool is linked with what it uses and no more
+# (t/lint/links.sh checks that vmta-inject has neither DNS nor TLS).
+LIBS := -lconfuse -lidn2 -lunistring -luv -lunbound -lxxhash -lpthread
+TEST_LIBS := -lcmocka
+
+# What there is ---------------------------------------------------------------
+
+LIB_SRC := $(sort $(wildcard lib/*/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$B/%.o)
+LIB := $B/libvmta.a
+
+# bin/vmta-X.c is a tool, bin/vmta-X-PART.c a part of it.
+BIN_SRC := $(sort $(wildcard bin/vmta-*.c))
+TOOLS := $(foreach s,$(BIN_SRC:bin/%.c=%),\
+	$(if $(word 3,$(subst -, ,$s)),,$s))
+UNIT := $(patsubst %.c,$B/%,$(sort $(wildcard t/unit/*.c t/crash/*.c)))
+HELPER_ONE := $(patsubst %.c,$B/%,$(sort $(wildcard t/helper/*.c)))
+HELPER_DIR := $(addprefix $B/,$(sort $(patsubst %/,%,\
+	$(dir $(wildcard t/helper/*/*.c)))))
+HELPERS := $(HELPER_ONE) $(HELPER_DIR)
+BATS := $(sort $(wildcard t/*.bats t/crash/*.bats))
+
+C_FILES = $(sort $(wildcard lib/*/*.[ch] bin/*.[ch] t/*/*.[ch] \
+	t/helper/*/*.[ch]))
+
+# Building --------------------------------------------------------------------
+
+.PHONY: all lib tools units helpers test-programs
+all: tools
+ifneq ($(filter release clang,$V),)
+all: $(TOOLS:%=bin/%)
+endif
+lib: $(LIB)
+tools: $(TOOLS:%=$B/bin/%)
+units: $(UNIT)
+helpers: $(HELPERS)
+test-programs: all units helpers
+
+# The flags of the last build: a change of them (or of CC) builds anew.
+FLAGS_NOW := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)
+ifneq ($(strip $(FLAGS_NOW)),$(strip $(file <$B/flags)))
+$(shell mkdir -p $B)
+$(file >$B/flags,$(FLAGS_NOW))
+endif
+
+$B/%.o: %.c $B/flags
+	@mkdir -p $(@D)
+	$(if $(VERBOSE),,@echo "  CC    $<")
+	$Q$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIB_OBJ) $B/lib.list
+	$(if $(VERBOSE),,@echo "  AR    $@")
+	$Qrm -f $@ && ar rcs $@ $(LIB_OBJ)
+
+# The archive is made anew when a source has gone.
+ifneq ($(strip $(LIB_SRC)),$(strip $(file <$B/lib.list)))
+$(file >$B/lib.list,$(LIB_SRC))
+endif
+
+define link
+$(if $(VERBOSE),,@echo "  LINK  $@")
+@mkdir -p $(@D)
+$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^)
+endef
+
+define tool_rule
+$B/bin/$1: $(patsubst %.c,$B/%.o,bin/$1.c $(wildcard bin/$1-*.c)) $(LIB)
+	$$(link) $(LIBS)
+bin/$1: $B/bin/$1
+	$Qln -f $$< $$@ 2>/dev/null || cp $$< $$@
+endef
+$(foreach t,$(TOOLS),$(eval $(call tool_rule,$t)))
+
+$(UNIT): %: %.o $(LIB)
+	$(link) $(TEST_LIBS) $(LIBS)
+$(HELPER_ONE): %: %.o $(LIB)
+	$(link) $(LIBS)
+define helper_rule
+$1: $(patsubst %.c,$B/%.o,$(wildcard $(1:$B/%=%)/*.c)) $(LIB)
+	$$(link) $(LIBS)
+endef
+$(foreach h,$(HELPER_DIR),$(eval $(call helper_rule,$h)))
+
+-include $(wildcard $B/*/*.d $B/*/*/*.d $B/*/*/*/*.d)
+
+# Dependencies ----------------------------------------------------------------
+
+.PHONY: deps deps-build deps-test deps-lint
+deps: deps-test
+deps-build:
+	@share/deps/install share/deps/build.txt
+deps-test:
+	@share/deps/install share/deps/build.txt share/deps/test.txt
+deps-lint:
+	@share/deps/install share/deps/build.txt share/deps/test.txt \
+	    share/deps/lint.txt
+
+# Demo and tests ----------------------------------------------------------------
+# These need packages before anything is built: hence the second make.
+
+.PHONY: demo test check quick asan cov peers run-tests
+demo: deps-build
+	@$(MAKE) all helpers
+	@VMTA_BUILD=$(CURDIR)/$B share/demo/run
+
+test: deps-test peers
+	@$(MAKE) test-programs
+	@$(MAKE) run-tests
+
+quick: deps-test
+	@$(MAKE) test-programs
+	@VMTA_QUICK=1 $(MAKE) run-tests
+
+check: quick
+	@$(MAKE) lint
+
+peers: deps-test
+	@t/helper/peers.sh
+
+# t/run finds the programs of this variant through VMTA_BUILD.
+TEST_FILES ?= $(UNIT) $(BATS)
+run-tests:
+	@VMTA_BUILD=$(CURDIR)/$B TEST_JOBS=$(TEST_JOBS) t/run $(TEST_FILES)
+
+asan: deps-test peers
+	@$(MAKE) V=asan test-programs
+	@$(MAKE) V=asan run-tests
+
+cov: deps-lint peers
+	@$(MAKE) V=cov test-programs
+	@find build/cov -name '*.gcda' -delete
+	@$(MAKE) V=cov run-tests
+	@gcovr --root . --filter 'lib/' --object-directory build/cov \
+	    --sort-percentage --fail-under-line $(COV_MIN) build/cov
+
+# Style ---------------------------------------------------------------------------
+
+.PHONY: lint format
+lint: deps-lint
+	@$(MAKE) all
+	@CC=$(CC) CFLAGS="$(ALL_CPPFLAGS) -std=c17" t/lint/run
+
+format:
+	@clang-format -i $(C_FILES)
+
+# The rest --------------------------------------------------------------------------
+
+.PHONY: install clean dist
+install: all
+	@share/install share/files "$(DESTDIR)" "$(PREFIX)"
+
+dist:
+	@mkdir -p build
+	git archive --prefix=vmta-$(VERSION)/ -o build/vmta-$(VERSION).tar.gz \
+	    HEAD
+
+clean:
+	rm -rf build $(TOOLS:%=bin/%)

@@ -1,0 +1,102 @@
+/*
+ * Errors as values: code, errno and one line of text. Control bytes in the
+ * text (a hostile file name, say) are shown as '?', so that one error stays
+ * one line wherever it is printed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+
+/* Replace control bytes, so that the text is one printable line. */
+static void
+err_tidy(char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = '?';
+}
+
+int
+verr_set(struct verr *err, int code, const char *fmt, ...)
+{
+	int saved = errno;
+	va_list ap;
+
+	if (err != NULL) {
+		err->code = code;
+		err->err = 0;
+		va_start(ap, fmt);
+		(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
+		va_end(ap);
+		err_tidy(err->text);
+	}
+	errno = saved;
+	return (-1);
+}
+
+int
+verr_code(int errnum)
+{
+	switch (errnum) {
+	case ENOSPC:
+	case EDQUOT:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EROFS:
+	case EAGAIN:
+	case EINTR:
+	case EBUSY:
+	case ENOLCK:
+	case EDEADLK:
+		return (VEX_TEMP);
+	default:
+		return (VEX_IO);
+	}
+}
+
+int
+verr_sys(struct verr *err, const char *fmt, ...)
+{
+	int saved = errno;
+	va_list ap;
+	size_t n;
+
+	if (err != NULL) {
+		err->code = verr_code(saved);
+		err->err = saved;
+		va_start(ap, fmt);
+		(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
+		va_end(ap);
+		n = strlen(err->text);
+		(void)snprintf(err->text + n, sizeof(err->text) - n, ": %s",
+		    strerror(saved));
+		err_tidy(err->text);
+	}
+	errno = saved;
+	return (-1);
+}
+
+int
+verr_prefix(struct verr *err, const char *fmt, ...)
+{
+	char old[sizeof(err->text)];
+	int saved = errno;
+	va_list ap;
+	size_t n;
+
+	if (err != NULL) {
+		memcpy(old, err->text, sizeof(old));
+		va_start(ap, fmt);
+		(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
+		va_end(ap);
+		n = strlen(err->text);
+		(void)snprintf(err->text + n, sizeof(err->text) - n, ": %s",
+		    old);
+		err_tidy(err->text);
+	}
+	errno = saved;
+	return (-1);
+}

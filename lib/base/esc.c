@@ -1,0 +1,104 @@
+/*
+ * Remote text is data: what a peer or a user sent is shown, never obeyed, by
+ * a terminal, a log reader or a spreadsheet.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "base/esc.h"
+
+size_t
+esc_utf8(const char *s, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t len, i;
+	uint32_t c;
+
+	if (n == 0)
+		return (0);
+	if (p[0] < 0x80)
+		return (1);
+	len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc0 ? 2 : 0;
+	if (len == 0 || len > n || p[0] > 0xf4)
+		return (0);
+	c = p[0] & (0x7fu >> len);
+	for (i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return (0);
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return (0);
+	return (len);
+}
+
+bool
+esc_is_utf8(const char *p, size_t n)
+{
+	size_t len;
+
+	for (; n > 0; p += len, n -= len)
+		if ((len = esc_utf8(p, n)) == 0)
+			return (false);
+	return (true);
+}
+
+/* Code points that reorder or hide text: C1 controls, bidi, line ends. */
+static bool
+esc_is_hostile(const char *p, size_t len)
+{
+	const unsigned char *u = (const unsigned char *)p;
+
+	if (len == 2)
+		return (u[0] == 0xc2 && u[1] < 0xa0);
+	if (len != 3 || u[0] != 0xe2)
+		return (false);
+	return ((u[1] == 0x80 &&
+		    (u[2] == 0x8e || u[2] == 0x8f ||
+			(u[2] >= 0xa8 && u[2] <= 0xae))) ||
+	    (u[1] == 0x81 && u[2] >= 0xa6 && u[2] <= 0xa9));
+}
+
+void
+esc_line(struct buf *b, const char *p, size_t n)
+{
+	size_t len, i;
+	bool bad;
+
+	for (; n > 0; p += len, n -= len) {
+		len = esc_utf8(p, n);
+		bad = len == 0 || (unsigned char)*p < 0x20 || *p == 0x7f ||
+		    esc_is_hostile(p, len);
+		if (len == 0)
+			len = 1;
+		if (*p == '\\')
+			buf_adds(b, "\\\\");
+		else if (!bad)
+			buf_add(b, p, len);
+		else
+			for (i = 0; i < len; i++)
+				buf_addf(b, "\\x%02x", (unsigned char)p[i]);
+	}
+}
+
+void
+esc_json(struct buf *b, const char *p, size_t n)
+{
+	size_t len;
+
+	buf_addc(b, '"');
+	for (; n > 0; p += len, n -= len) {
+		len = esc_utf8(p, n);
+		if (len == 0) {
+			len = 1;
+			buf_adds(b, "\\ufffd");
+		} else if (*p == '"' || *p == '\\')
+			buf_addf(b, "\\%c", *p);
+		else if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			buf_addf(b, "\\u%04x", (unsigned char)*p);
+		else
+			buf_add(b, p, len);
+	}
+	buf_addc(b, '"');
+}

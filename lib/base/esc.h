@@ -1,0 +1,22 @@
+/* Text from outside made safe for a line of a log, a terminal, CSV, JSON. */
+#ifndef VMTA_BASE_ESC_H
+#define VMTA_BASE_ESC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+
+/*
+ * Append n bytes as one printable line: control bytes, bytes that are not
+ * UTF-8 and bidirectional controls become \xHH, a backslash becomes \\.
+ */
+void esc_line(struct buf *b, const char *p, size_t n);
+/* Append n bytes as a JSON string with its quotes (RFC 8259). */
+void esc_json(struct buf *b, const char *p, size_t n);
+/* Length of the UTF-8 sequence at p (1 to 4), 0 if it is none. */
+size_t esc_utf8(const char *p, size_t n);
+/* Is all of it UTF-8? */
+bool esc_is_utf8(const char *p, size_t n);
+
+#endif

@@ -1,0 +1,17 @@
+/* Memory that never fails in the tools: a failed allocation aborts. */
+#ifndef VMTA_BASE_MEM_H
+#define VMTA_BASE_MEM_H
+
+#include <stddef.h>
+
+/* As malloc, calloc, realloc, strdup, strndup; never NULL. Caller frees. */
+void *xmalloc(size_t n);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t n);
+/* Like xrealloc(p, n * size); aborts when the product overflows. */
+void *xreallocarray(void *p, size_t n, size_t size);
+char *xstrdup(const char *s);
+char *xstrndup(const char *s, size_t n);
+void *xmemdup(const void *p, size_t n);
+
+#endif

@@ -1,0 +1,549 @@
+/*
+ * The form of texts in vmta.conf beyond numbers. Each check is a function
+ * from a text to "fits or not"; the table at the end binds it to the `check`
+ * column of params.def and to the words of the error message.
+ *
+ * Regular expressions are only checked for their delimiters here: what is
+ * between them is for the module that compiles them.
+ */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/unit.h"
+#include "conf/check.h"
+
+/* Are the bits beyond the prefix all zero? */
+static bool
+check_host_bits(const uint8_t *addr, unsigned size, unsigned bits)
+{
+	unsigned i;
+
+	for (i = bits; i < size; i++)
+		if ((addr[i / 8] & (0x80 >> (i % 8))) != 0)
+			return (false);
+	return (true);
+}
+
+int
+check_net(const char *s, size_t n, struct conf_addr *ret_net)
+{
+	const char *slash = memchr(s, '/', n);
+	char text[64];
+	unsigned size;
+	int64_t bits;
+
+	memset(ret_net, 0, sizeof(*ret_net));
+	ret_net->ehlo = "";
+	if (n >= sizeof(text))
+		return (-1);
+	memcpy(text, s, n);
+	text[n] = '\0';
+	if (slash != NULL)
+		text[slash - s] = '\0';
+	ret_net->family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
+	size = ret_net->family == AF_INET6 ? 128 : 32;
+	if (inet_pton(ret_net->family, text, ret_net->addr) != 1)
+		return (-1);
+	bits = size;
+	if (slash != NULL && (unit_int(text + (slash - s) + 1, &bits) == -1 ||
+	    bits > (int64_t)size))
+		return (-1);
+	ret_net->bits = (unsigned)bits;
+	return (check_host_bits(ret_net->addr, size, ret_net->bits) ? 0 : -1);
+}
+
+bool
+check_in_net(const struct conf_addr *net, const struct conf_addr *a)
+{
+	unsigned whole = net->bits / 8, rest = net->bits % 8;
+	uint8_t mask = (uint8_t)(0xff00 >> rest);
+
+	if (net->family != a->family ||
+	    memcmp(net->addr, a->addr, whole) != 0)
+		return (false);
+	return (rest == 0 ||
+	    ((net->addr[whole] ^ a->addr[whole]) & mask) == 0);
+}
+
+/* Length of the first word of s. */
+static size_t
+check_word(const char *s)
+{
+	return (strcspn(s, " \t"));
+}
+
+/* What follows the first word and the white space after it. */
+static const char *
+check_after(const char *s)
+{
+	s += check_word(s);
+	return (s + strspn(s, " \t"));
+}
+
+int
+check_source_host(const char *s, struct conf_addr *ret_addr)
+{
+	const char *name = check_after(s);
+	char host[256];
+
+	if (check_net(s, check_word(s), ret_addr) == -1)
+		return (-1);
+	ret_addr->ehlo = name;
+	if (*name == '\0')
+		return (0);
+	return (conf_domain(name, host));
+}
+
+bool
+check_name(const char *s, size_t n)
+{
+	size_t i;
+
+	if (n == 0 || n > 64 || !isalnum((unsigned char)s[0]))
+		return (false);
+	for (i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && strchr("._-", s[i]) == NULL)
+			return (false);
+	return (true);
+}
+
+static bool
+is_host(const char *s)
+{
+	char host[256];
+
+	return (conf_domain(s, host) == 0 && host[0] != '[');
+}
+
+static bool
+is_cidr(const char *s)
+{
+	struct conf_addr net;
+
+	return (check_net(s, strlen(s), &net) == 0);
+}
+
+static bool
+is_source_host(const char *s)
+{
+	struct conf_addr a;
+
+	return (check_source_host(s, &a) == 0);
+}
+
+/* A port after a separator. */
+static bool
+is_port(const char *s)
+{
+	int64_t n;
+
+	return (unit_int(s, &n) == 0 && n >= 1 && n <= 65535);
+}
+
+static bool
+is_server(const char *s)
+{
+	const char *at = strchr(s, '@');
+	struct conf_addr a;
+	size_t n = at != NULL ? (size_t)(at - s) : strlen(s);
+
+	if (memchr(s, '/', n) != NULL || check_net(s, n, &a) == -1)
+		return (false);
+	return (at == NULL || is_port(at + 1));
+}
+
+/* An address and, after it, a number or rate. */
+static bool
+is_cidr_value(const char *s, int kind)
+{
+	const char *value = check_after(s);
+	struct conf_addr net;
+	struct rate rate;
+	int64_t n;
+
+	if (check_net(s, check_word(s), &net) == -1)
+		return (false);
+	if (kind == 0)
+		return (unit_int(value, &n) == 0);
+	return (unit_rate(value, kind == 2, &rate) == 0);
+}
+
+static bool
+is_cidr_int(const char *s)
+{
+	return (is_cidr_value(s, 0));
+}
+
+static bool
+is_cidr_rate(const char *s)
+{
+	return (is_cidr_value(s, 1));
+}
+
+static bool
+is_cidr_size_rate(const char *s)
+{
+	return (is_cidr_value(s, 2));
+}
+
+/* A mail address, roughly: something, @, a domain; no white space. */
+static bool
+is_address(const char *s)
+{
+	const char *at = strrchr(s, '@');
+	char host[256];
+
+	return (strpbrk(s, " \t<>,;") == NULL && at != NULL && at > s &&
+	    conf_domain(at + 1, host) == 0);
+}
+
+/* SELECTOR,DOMAIN,FILE; the domain may be `*`. */
+static bool
+is_domain_key(const char *s)
+{
+	const char *one = strchr(s, ','), *two;
+	char domain[256];
+
+	if (one == NULL || one == s || (two = strchr(one + 1, ',')) == NULL ||
+	    two[1] == '\0')
+		return (false);
+	(void)snprintf(domain, sizeof(domain), "%.*s", (int)(two - one - 1),
+	    one + 1);
+	return (strcmp(domain, "*") == 0 || is_host(domain));
+}
+
+/* The end of `/RE/` that s starts with (behind flags), or NULL. */
+static const char *
+check_regex(const char *s)
+{
+	const char *end = strrchr(s, '/');
+
+	if (s[0] != '/' || end == NULL || end <= s + 1)
+		return (NULL);
+	for (end++; islower((unsigned char)*end); end++)
+		;
+	return (*end == ' ' || *end == '\t' ? end + strspn(end, " \t") : NULL);
+}
+
+static bool
+is_category(const char *s)
+{
+	const char *name = check_regex(s);
+
+	return (name != NULL && check_name(name, strlen(name)));
+}
+
+/* Is s[0..n] one of the words (each ended by a space)? */
+static bool
+check_among(const char *s, size_t n, const char *words)
+{
+	for (; *words != '\0'; words += strcspn(words, " ") + 1)
+		if (strcspn(words, " ") == n && strncmp(words, s, n) == 0)
+			return (true);
+	return (false);
+}
+
+static bool
+is_strategy(const char *s)
+{
+	return (check_among(s, strlen(s), "round-robin least-loaded "));
+}
+
+static bool
+is_algorithm(const char *s)
+{
+	return (check_among(s, strlen(s), "rsa-sha256 ed25519-sha256 "));
+}
+
+static bool
+is_delivery(const char *s)
+{
+	return (check_among(s, strlen(s), "smtp pipe file discard "));
+}
+
+static bool
+is_record(const char *s)
+{
+	return (check_among(s, strlen(s), "d b t tq r rb rs f "));
+}
+
+/* `[IP]` or `[ipv6:IP]` of n bytes. */
+static bool
+is_bracketed(const char *s, size_t n)
+{
+	struct conf_addr a;
+
+	if (n > 7 && strncasecmp(s, "[ipv6:", 6) == 0) {
+		s += 5;
+		n -= 5;
+	}
+	return (n > 2 && memchr(s, '/', n) == NULL &&
+	    check_net(s + 1, n - 2, &a) == 0);
+}
+
+/* One host of smtp-hosts. */
+static bool
+is_smtp_host(const char *s)
+{
+	char host[256];
+	size_t n;
+
+	if (strncmp(s, "lookup-mx:", 10) == 0)
+		return (is_host(s + 10));
+	n = strcspn(s, *s == '[' ? "]" : ":");
+	if (*s == '[')
+		n += s[n] == ']' ? 1 : 0;
+	if (n >= sizeof(host) || (s[n] != '\0' && s[n] != ':') ||
+	    (s[n] == ':' && !is_port(s + n + 1)))
+		return (false);
+	if (*s == '[')
+		return (is_bracketed(s, n));
+	memcpy(host, s, n);
+	host[n] = '\0';
+	return (is_host(host));
+}
+
+static bool
+is_smtp_hosts(const char *s)
+{
+	char one[512];
+	size_t n;
+
+	for (;; s += n + 1) {
+		n = strcspn(s, ",;");
+		while (*s == ' ' && n > 0) {
+			s++;
+			n--;
+		}
+		(void)snprintf(one, sizeof(one), "%.*s", (int)n, s);
+		if (n >= sizeof(one) || !is_smtp_host(one))
+			return (false);
+		if (s[n] == '\0')
+			return (true);
+	}
+}
+
+/* One result of a routing rule: KEY=VALUE or KEY:VALUE. */
+static bool
+is_route_result(const char *s, size_t n)
+{
+	char num[8];
+	int64_t prio;
+
+	if (n > 12 && strncmp(s, "virtual-mta=", 12) == 0)
+		return (check_name(s + 12, n - 12));
+	if (n > 8 && strncmp(s, "call-to:", 8) == 0)
+		return (check_name(s + 8, n - 8));
+	if (n <= 19 || n > 22 || strncmp(s, "recipient-priority=", 19) != 0)
+		return (false);
+	(void)snprintf(num, sizeof(num), "%.*s", (int)(n - 19), s + 19);
+	return (unit_int(num, &prio) == 0 && prio <= 100);
+}
+
+/* Where the results of a routing rule begin, or NULL. */
+static const char *
+check_route_results(const char *s)
+{
+	const char *rest = check_after(s);
+	size_t n = check_word(s);
+
+	if (n == 1 && *s == '*')
+		return (rest);
+	if (check_among(s, n, "mail-from rcpt-to "))
+		return (check_regex(rest));
+	if (!check_among(s, n, "header ") || *rest == '/')
+		return (NULL);
+	return (check_regex(check_after(rest)));
+}
+
+static bool
+is_route(const char *s)
+{
+	size_t n;
+
+	s = check_route_results(s);
+	if (s == NULL || *s == '\0')
+		return (false);
+	for (;; s += n + 1) {
+		n = strcspn(s, ",");
+		if (!is_route_result(s, n))
+			return (false);
+		if (s[n] == '\0')
+			return (true);
+	}
+}
+
+int
+check_route_refs(const char *rule,
+    int (*fn)(void *arg, const char *key, const char *name), void *arg)
+{
+	const char *s = check_route_results(rule);
+	char name[80];
+	size_t n;
+	int rc;
+
+	for (; s != NULL && *s != '\0'; s += n + (s[n] == ',' ? 1 : 0)) {
+		n = strcspn(s, ",");
+		if (*s != 'v' && *s != 'c')
+			continue;
+		(void)snprintf(name, sizeof(name), "%.*s",
+		    (int)(n - (*s == 'v' ? 12 : 8)), s + (*s == 'v' ? 12 : 8));
+		rc = fn(arg, *s == 'v' ? "virtual-mta" : "pattern-list", name);
+		if (rc != 0)
+			return (rc);
+	}
+	return (0);
+}
+
+/* `/RE/ ACTION,...` */
+static bool
+is_reply(const char *s)
+{
+	char time[64];
+	int64_t ms;
+	size_t n;
+
+	s = check_regex(s);
+	for (; s != NULL; s += n + 1) {
+		n = strcspn(s, ",");
+		if (n > 15 && strncmp(s, "reenable-after=", 15) == 0) {
+			(void)snprintf(time, sizeof(time), "%.*s",
+			    (int)(n - 15), s + 15);
+			if (unit_interval(time, &ms) == -1)
+				return (false);
+		} else if (!check_among(s, n, "mode=backoff mode=normal skip-mx "
+		    "bounce-queue bounce-rcpt disable-source-ip defer-queue "))
+			return (false);
+		if (s[n] == '\0')
+			return (true);
+	}
+	return (false);
+}
+
+/* A name, or a name with a `*` at its end, or `*`. */
+static bool
+is_name_glob(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (s[n - 1] == '*')
+		n--;
+	return (n == 0 || check_name(s, n));
+}
+
+static bool
+is_name(const char *s)
+{
+	return (check_name(s, strlen(s)));
+}
+
+/* NAME, or NAME WEIGHT. */
+static bool
+is_member(const char *s)
+{
+	const char *weight = check_after(s);
+	int64_t n;
+
+	return (check_name(s, check_word(s)) && (*weight == '\0' ||
+	    (unit_int(weight, &n) == 0 && n >= 1 && n <= 1000000)));
+}
+
+static const struct {
+	enum conf_check check;
+	bool (*fits)(const char *s);
+	const char *why;
+} checks[] = {
+	{ CHECK_HOST, is_host, "a host name" },
+	{ CHECK_SERVER, is_server, "an address like 192.0.2.53@53" },
+	{ CHECK_SOURCEHOST, is_source_host,
+	    "an address or network (host bits zero) and a host name, like "
+	    "'192.0.2.10 mta.example.com'" },
+	{ CHECK_CIDR, is_cidr, "a network like 192.0.2.0/24 (host bits zero)" },
+	{ CHECK_CIDRINT, is_cidr_int, "a network and a number" },
+	{ CHECK_CIDRRATE, is_cidr_rate, "a network and a rate" },
+	{ CHECK_CIDRSRATE, is_cidr_size_rate, "a network and a rate" },
+	{ CHECK_ADDRESS, is_address, "a mail address" },
+	{ CHECK_DOMAINKEY, is_domain_key, "'SELECTOR,DOMAIN,FILE'" },
+	{ CHECK_CATEGORY, is_category, "'/RE/ CATEGORY'" },
+	{ CHECK_STRATEGY, is_strategy, "round-robin or least-loaded" },
+	{ CHECK_ALGORITHM, is_algorithm, "rsa-sha256 or ed25519-sha256" },
+	{ CHECK_DELIVERY, is_delivery, "smtp, pipe, file or discard" },
+	{ CHECK_RECORDS, is_record, "one of d, b, t, tq, r, rb, rs, f" },
+	{ CHECK_SMTPHOSTS, is_smtp_hosts,
+	    "hosts like 'mx.example.com', '[192.0.2.1]:25' or "
+	    "'lookup-mx:example.com'" },
+	{ CHECK_ROUTE, is_route,
+	    "'mail-from /RE/ RESULT', 'rcpt-to /RE/ RESULT', "
+	    "'header NAME /RE/ RESULT' or '* RESULT'" },
+	{ CHECK_REPLY, is_reply, "'/RE/ ACTION,...'" },
+	{ CHECK_VMTA, is_name, "a name" },
+	{ CHECK_VMTAPOOL, is_name, "a name" },
+	{ CHECK_VMTAGLOB, is_name_glob, "a name, 'PREFIX*' or '*'" },
+	{ CHECK_MEMBER, is_member, "'NAME' or 'NAME WEIGHT'" },
+	{ CHECK_SMTPLIST, is_name, "a name" },
+	{ CHECK_PATTERNLIST, is_name, "a name" },
+};
+
+/* Append a path, made absolute from dir. */
+static void
+check_path(const char *dir, const char *path, struct buf *ret_text)
+{
+	if (*path != '/')
+		buf_addf(ret_text, "%s/", strcmp(dir, "/") == 0 ? "" : dir);
+	buf_adds(ret_text, path);
+	while (ret_text->len > 1 && ret_text->p[ret_text->len - 1] == '/')
+		ret_text->p[--ret_text->len] = '\0';
+}
+
+/* The key file of a domain-key, made absolute. */
+static void
+check_key_file(const char *text, const char *dir, struct buf *ret_text)
+{
+	const char *file = strchr(strchr(text, ',') + 1, ',') + 1;
+
+	buf_add(ret_text, text, (size_t)(file - text));
+	check_path(dir, file, ret_text);
+}
+
+int
+check_text(enum conf_check check, const struct conf_text *text,
+    struct buf *ret_text, const char **ret_why)
+{
+	const char *s = text->s;
+	char host[256];
+	size_t i;
+
+	*ret_why = NULL;
+	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		if (checks[i].check == check && !checks[i].fits(s)) {
+			*ret_why = checks[i].why;
+			return (-1);
+		}
+	for (i = 0; s[i] != '\0'; i++)
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f) {
+			*ret_why = "text without control characters";
+			return (-1);
+		}
+	switch (check) {
+	case CHECK_PREFIX:
+		check_path(text->prefix, s, ret_text);
+		break;
+	case CHECK_FILE:
+		check_path(text->dir, s, ret_text);
+		break;
+	case CHECK_DOMAINKEY:
+		check_key_file(s, text->dir, ret_text);
+		break;
+	case CHECK_HOST:
+		(void)conf_domain(s, host);
+		buf_adds(ret_text, host);
+		break;
+	default:
+		buf_adds(ret_text, s);
+		break;
+	}
+	return (0);
+}

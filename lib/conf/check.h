@@ -1,0 +1,35 @@
+/* The form of single values: addresses, hosts, paths, rules. */
+#ifndef VMTA_CONF_CHECK_H
+#define VMTA_CONF_CHECK_H
+
+#include "base/buf.h"
+#include "conf/conf.h"
+#include "conf/param.h"
+
+/*
+ * Check one text against the row's check. Appends to ret_text what is to be
+ * stored (paths made absolute, host names as A-labels). 0, or -1 and *ret_why
+ * says what was expected.
+ */
+int check_text(enum conf_check check, const struct conf_text *text,
+    struct buf *ret_text, const char **ret_why);
+
+/* `IP` or `IP/BITS` (host bits zero): 0 and family, bits, addr; or -1. */
+int check_net(const char *s, size_t n, struct conf_addr *ret_net);
+/*
+ * `IP NAME`, `IP/BITS NAME`, `IP`: 0 and *ret_addr, whose ehlo points at
+ * NAME inside s (empty when there is none); or -1.
+ */
+int check_source_host(const char *s, struct conf_addr *ret_addr);
+/* Does net hold the address a (same family)? */
+bool check_in_net(const struct conf_addr *net, const struct conf_addr *a);
+/* A VirtualMTA's or pool's name: [A-Za-z0-9][A-Za-z0-9._-]{0,63}. */
+bool check_name(const char *s, size_t n);
+/*
+ * Call fn with each `KEY=` or `KEY:` reference (virtual-mta, call-to) of a
+ * pattern-list rule. 0, or what fn returned first that was not 0.
+ */
+int check_route_refs(const char *rule,
+    int (*fn)(void *arg, const char *key, const char *name), void *arg);
+
+#endif

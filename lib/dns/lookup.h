@@ -1,0 +1,93 @@
+/*
+ * One lookup: what is asked for a query, what is known so far. Internal to
+ * lib/dns: mx.c says when, route.c makes the result.
+ */
+#ifndef VMTA_DNS_LOOKUP_H
+#define VMTA_DNS_LOOKUP_H
+
+#include <sys/queue.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dns/mx.h"
+
+struct dns_hostsfile;
+struct dns_lookup;
+
+/* A host that may take the mail, and its addresses. */
+struct dns_cand {
+	char *name;
+	int64_t rank; /* preference of smtp-hosts, then of MX */
+	uint32_t lot; /* random: order inside one rank */
+	uint16_t port;
+	bool exempt; /* named in smtp-hosts: special addresses are fine */
+	bool secure;
+	union dns_addr *addr;
+	size_t n;
+};
+
+/* A question under way. */
+struct dns_ask {
+	LIST_ENTRY(dns_ask) link;
+	struct dns_lookup *lookup;
+	uint64_t id; /* the resolver's */
+	int type;
+	char *name;   /* of an MX question */
+	int64_t rank; /* of an MX question */
+	uint16_t port;
+	size_t cand; /* of an address question */
+};
+
+/* All answers are in; may be called inside dns_lookup_begin. */
+typedef void dns_lookup_done(struct dns_lookup *l);
+
+struct dns_lookup {
+	TAILQ_ENTRY(dns_lookup) link; /* mx.c: waiting, active or done */
+	int state;		      /* mx.c */
+	uint64_t id;		      /* mx.c */
+	int64_t deadline;	      /* mx.c */
+	struct dns *dns;	      /* mx.c */
+	dns_route_cb *cb;	      /* mx.c */
+	void *arg;		      /* mx.c */
+
+	struct sys *sys;
+	struct dns_hostsfile *file; /* may be NULL */
+	dns_lookup_done *done;
+	char *domain; /* cleaned; "" when it was no name; `smtp-hosts` */
+	struct dns_hosts hosts; /* copied; what to begin with */
+	bool configured;	/* smtp-hosts, not MX */
+	uint16_t port;
+	bool want_v4;
+	bool want_v6;
+	const struct dns_net *allow;
+	size_t n_allow;
+	dns_own_fn *is_own;
+	void *own_arg;
+
+	LIST_HEAD(, dns_ask) asks;
+	size_t pending; /* questions, and one while more may come */
+	struct dns_cand *cand;
+	size_t n_cand;
+	uint32_t ttl;		  /* least so far */
+	bool implicit;		  /* no MX record: the domain itself */
+	const char *fail_status;  /* literal text */
+	char *fail_text;	  /* some answer was none; NULL: all were */
+	enum dns_verdict verdict; /* of a definite answer: */
+	char *why;		  /* why there is no host, or NULL */
+};
+
+/* Copies what it needs of q. Never NULL. */
+struct dns_lookup *dns_lookup_new(struct sys *sys, struct dns_hostsfile *file,
+    const struct dns_query *q, dns_lookup_done *done);
+/* Ask the first questions. */
+void dns_lookup_begin(struct dns_lookup *l);
+/* Give up what is still asked; what is known is used. */
+void dns_lookup_expire(struct dns_lookup *l);
+/* Cancels its questions. */
+void dns_lookup_free(struct dns_lookup *l);
+
+/* The result of a lookup that has no question left (route.c). */
+struct dns_route *dns_route_make(struct dns_lookup *l);
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * When lookups run. A lookup waits until one of DNS_MAX_ACTIVE places is free,
+ * is active until all its answers are in or its time is over, and is then
+ * handed over from the loop, never from inside a caller's own call.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "base/loop.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "dns/hostsfile.h"
+#include "dns/lookup.h"
+#include "dns/mx.h"
+
+enum { DNS_WAITING, DNS_ACTIVE, DNS_DONE };
+
+TAILQ_HEAD(dns_queue, dns_lookup);
+
+struct dns {
+	struct loop *loop;
+	struct sys *sys;
+	struct dns_hostsfile *file;
+	struct dns_queue queue[3]; /* waiting, active (by deadline), done */
+	size_t count[3];	   /* their lengths */
+	uint64_t last_id;
+	int64_t timeout; /* ms */
+	struct map ids;	 /* all lookups, by decimal id */
+	struct loop_timer *deliver;
+	struct loop_timer *expire;
+};
+
+/* An id as the key of d->ids. */
+static const char *
+dns_key(uint64_t id, char buf[24])
+{
+	(void)snprintf(buf, 24, "%llu", (unsigned long long)id);
+	return (buf);
+}
+
+/* Put l into another queue. */
+static void
+dns_move(struct dns_lookup *l, int state)
+{
+	struct dns *d = l->dns;
+
+	TAILQ_REMOVE(&d->queue[l->state], l, link);
+	d->count[l->state]--;
+	l->state = state;
+	TAILQ_INSERT_TAIL(&d->queue[state], l, link);
+	d->count[state]++;
+}
+
+/* All answers are in: to be delivered in the loop's next turn. */
+static void
+dns_on_done(struct dns_lookup *l)
+{
+	dns_move(l, DNS_DONE);
+	loop_timer_set(l->dns->deliver, 0);
+}
+
+/* Wake when the oldest active lookup has no time left. */
+static void
+dns_arm(struct dns *d)
+{
+	struct dns_lookup *l = TAILQ_FIRST(&d->queue[DNS_ACTIVE]);
+
+	if (l == NULL)
+		loop_timer_stop(d->expire);
+	else if (!loop_timer_active(d->expire))
+		loop_timer_set(d->expire, l->deadline - loop_now(d->loop));
+}
+
+/* Fill the free places. */
+static void
+dns_pump(struct dns *d)
+{
+	struct dns_lookup *l;
+
+	while (d->count[DNS_ACTIVE] < DNS_MAX_ACTIVE &&
+	    (l = TAILQ_FIRST(&d->queue[DNS_WAITING])) != NULL) {
+		dns_move(l, DNS_ACTIVE);
+		l->deadline = loop_now(d->loop) + d->timeout;
+		dns_lookup_begin(l);
+	}
+	dns_arm(d);
+}
+
+/* Forget l. */
+static void
+dns_remove(struct dns_lookup *l)
+{
+	struct dns *d = l->dns;
+	char key[24];
+
+	TAILQ_REMOVE(&d->queue[l->state], l, link);
+	d->count[l->state]--;
+	(void)map_del(&d->ids, dns_key(l->id, key));
+	dns_lookup_free(l);
+}
+
+/* Hand over what was done when this turn began. */
+static void
+dns_on_deliver(void *arg)
+{
+	struct dns *d = arg;
+	struct dns_lookup *l;
+	struct dns_route *r;
+	dns_route_cb *cb;
+	void *cb_arg;
+	size_t n = d->count[DNS_DONE];
+
+	/* A callback may cancel others, and start some that are done. */
+	while (n-- > 0 && (l = TAILQ_FIRST(&d->queue[DNS_DONE])) != NULL) {
+		r = dns_route_make(l);
+		cb = l->cb;
+		cb_arg = l->arg;
+		dns_remove(l);
+		cb(cb_arg, r);
+	}
+	dns_pump(d);
+}
+
+/* The oldest lookups have no time left. */
+static void
+dns_on_expire(void *arg)
+{
+	struct dns *d = arg;
+	struct dns_lookup *l;
+
+	while ((l = TAILQ_FIRST(&d->queue[DNS_ACTIVE])) != NULL &&
+	    l->deadline <= loop_now(d->loop)) {
+		dns_lookup_expire(l);
+		dns_on_done(l);
+	}
+	dns_arm(d);
+}
+
+struct dns *
+dns_new(struct loop *loop, struct sys *sys, const char *hosts_file)
+{
+	struct dns *d = xcalloc(1, sizeof(*d));
+	size_t i;
+
+	d->loop = loop;
+	d->sys = sys;
+	d->timeout = DNS_TIMEOUT_MS;
+	if (hosts_file != NULL)
+		d->file = dns_hostsfile_new(hosts_file);
+	for (i = 0; i < 3; i++)
+		TAILQ_INIT(&d->queue[i]);
+	map_init(&d->ids);
+	d->deliver = loop_timer_new(loop, dns_on_deliver, d);
+	d->expire = loop_timer_new(loop, dns_on_expire, d);
+	return (d);
+}
+
+void
+dns_set_timeout(struct dns *d, int64_t ms)
+{
+	d->timeout = ms;
+}
+
+void
+dns_free(struct dns *d)
+{
+	struct dns_lookup *l;
+	size_t i;
+
+	if (d == NULL)
+		return;
+	for (i = 0; i < 3; i++)
+		while ((l = TAILQ_FIRST(&d->queue[i])) != NULL)
+			dns_remove(l);
+	map_release(&d->ids, NULL);
+	loop_timer_free(d->deliver);
+	loop_timer_free(d->expire);
+	dns_hostsfile_free(d->file);
+	free(d);
+}
+
+uint64_t
+dns_route_start(struct dns *d, const struct dns_query *q, dns_route_cb *cb,
+    void *arg)
+{
+	struct dns_lookup *l;
+	char key[24];
+	uint64_t id;
+
+	l = dns_lookup_new(d->sys, d->file, q, dns_on_done);
+	l->dns = d;
+	l->cb = cb;
+	l->arg = arg;
+	l->state = DNS_WAITING;
+	l->id = id = ++d->last_id;
+	TAILQ_INSERT_TAIL(&d->queue[DNS_WAITING], l, link);
+	d->count[DNS_WAITING]++;
+	(void)map_put(&d->ids, dns_key(id, key), l);
+	dns_pump(d);
+	return (id);
+}
+
+void
+dns_route_cancel(struct dns *d, uint64_t id)
+{
+	struct dns_lookup *l;
+	char key[24];
+
+	l = map_get(&d->ids, dns_key(id, key));
+	if (l == NULL)
+		return;
+	dns_remove(l);
+	loop_timer_set(d->deliver, 0); /* its place may be wanted */
+}
+
+size_t
+dns_pending(const struct dns *d)
+{
+	return (d->ids.n);
+}

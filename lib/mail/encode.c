@@ -1,0 +1,130 @@
+/*
+ * Quoted-printable (RFC 2045 6.7) and base64 (6.8). Stored text has CRLF line
+ * ends only, so that CRLF is a line break for quoted-printable; base64 is of
+ * the octets as they are, CRLF too, which is its canonical form for text.
+ */
+#include <string.h>
+
+#include "mail/encode.h"
+
+#define ENCODE_LINE 76
+
+/* Is there a CRLF at p[i]? */
+static bool
+at_crlf(const char *p, size_t n, size_t i)
+{
+	return (i + 1 < n && p[i] == '\r' && p[i + 1] == '\n');
+}
+
+static bool
+is_hex(char c)
+{
+	return ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') ||
+	    (c >= 'a' && c <= 'f'));
+}
+
+/* May the octet p[i] stand for itself? */
+static bool
+is_literal(const char *p, size_t n, size_t i, bool already)
+{
+	if (p[i] == ' ' || p[i] == '\t')
+		return (already || (i + 1 < n && !at_crlf(p, n, i + 1)));
+	return (p[i] > 0x20 && p[i] < 0x7f && p[i] != '=');
+}
+
+/* Append a piece that must not be broken, after a soft break if need be. */
+static void
+qp_put(struct buf *b, const char *p, size_t n, size_t *col)
+{
+	if (*col + n > ENCODE_LINE - 1) {
+		buf_add(b, "=\r\n", 3);
+		*col = 0;
+	}
+	buf_add(b, p, n);
+	*col += n;
+}
+
+void
+encode_qp(const char *p, size_t n, bool already, struct buf *ret_text)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	char code[3] = "=";
+	size_t i = 0, col = 0;
+
+	while (i < n) {
+		if (at_crlf(p, n, i) ||
+		    (already && p[i] == '=' && at_crlf(p, n, i + 1))) {
+			if (p[i] == '=')
+				buf_addc(ret_text, p[i++]);
+			buf_add(ret_text, "\r\n", 2);
+			i += 2;
+			col = 0;
+		} else if (already && p[i] == '=' && n - i > 2 &&
+		    is_hex(p[i + 1]) && is_hex(p[i + 2])) {
+			qp_put(ret_text, p + i, 3, &col);
+			i += 3;
+		} else if (is_literal(p, n, i, already)) {
+			qp_put(ret_text, p + i++, 1, &col);
+		} else {
+			code[1] = hex[(unsigned char)p[i] >> 4];
+			code[2] = hex[p[i++] & 0xf];
+			qp_put(ret_text, code, 3, &col);
+		}
+	}
+}
+
+/* Append a character of base64, after a line break if need be. */
+static void
+base64_put(struct buf *b, char c, size_t *col)
+{
+	if (*col == ENCODE_LINE) {
+		buf_add(b, "\r\n", 2);
+		*col = 0;
+	}
+	buf_addc(b, c);
+	(*col)++;
+}
+
+void
+encode_base64(const char *p, size_t n, struct buf *ret_text)
+{
+	static const char abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *u = (const unsigned char *)p;
+	size_t col = 0, have;
+	unsigned v;
+
+	for (; n > 0; u += have, n -= have) {
+		have = n < 3 ? n : 3;
+		v = (unsigned)u[0] << 16;
+		if (have > 1)
+			v |= (unsigned)u[1] << 8;
+		if (have > 2)
+			v |= u[2];
+		base64_put(ret_text, abc[v >> 18], &col);
+		base64_put(ret_text, abc[v >> 12 & 63], &col);
+		base64_put(ret_text, have > 1 ? abc[v >> 6 & 63] : '=', &col);
+		base64_put(ret_text, have > 2 ? abc[v & 63] : '=', &col);
+	}
+}
+
+/* Is c a character of base64, padding too? */
+static bool
+is_base64(char c)
+{
+	return ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	    (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=');
+}
+
+int
+encode_base64_wrap(const char *p, size_t n, struct buf *ret_text)
+{
+	size_t i, col = 0;
+
+	for (i = 0; i < n; i++)
+		if (is_base64(p[i]))
+			base64_put(ret_text, p[i], &col);
+		else if (p[i] == '\0' || strchr(" \t\r\n", p[i]) == NULL)
+			return (-1);
+	return (0);
+}

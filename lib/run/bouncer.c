@@ -1,0 +1,211 @@
+/*
+ * Bouncing mail without an attempt. The queue's directories are listed once,
+ * the ids that are old enough are kept (24 octets each), and batch after
+ * batch is opened and its open recipients get their records, so many at a
+ * time as the journal takes without growing. A crash in the middle leaves
+ * the rest as it was: it fails, or expires, again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "run/bouncer.h"
+#include "run/queue.h"
+#include "run/result.h"
+#include "run/retry.h"
+#include "run/wal.h"
+#include "run/work.h"
+#include "run/worker.h"
+#include "spool/list.h"
+
+#define BOUNCER_PIECE 1000 /* recipients between two turns of the loop */
+#define BOUNCER_WAIT_MS 5
+#define BOUNCER_AHEAD 4000 /* records that may wait for the journal */
+
+struct bouncer {
+	struct worker *w;
+	struct queue *queue;
+	char *status;
+	char *text;
+	char *host;
+	char *peer;
+	char *category;
+	int code;
+	int64_t before; /* queued at or before this second */
+	struct ref *ref;
+	size_t n;
+	size_t at;
+	enum batch_area area;
+	struct loop_timer *timer;
+	struct batch_txn txn;
+};
+
+/* A batch that is old enough. */
+static int
+bouncer_on_batch(void *arg, const char *file, const struct batch_name *name)
+{
+	struct bouncer *b = arg;
+	struct ref r = { .area = b->area };
+
+	(void)file;
+	if (name == NULL || id_time(&name->id) > b->before)
+		return (0);
+	if ((b->n & (b->n + 1)) == 0)
+		b->ref = xreallocarray(b->ref, b->n * 2 + 2, sizeof(*b->ref));
+	r.name = *name;
+	b->ref[b->n++] = r;
+	return (0);
+}
+
+/* List what is to be bounced. */
+static int
+bouncer_list(struct bouncer *b)
+{
+	struct queue *q = b->queue;
+	struct verr err = VERR_INIT;
+
+	b->area = BATCH_NEW;
+	if (spool_batches(b->w->spool, q->vmta->name, BATCH_NEW, q->domain,
+		bouncer_on_batch, b, &err) == 0) {
+		b->area = BATCH_CUR;
+		if (spool_batches(b->w->spool, q->vmta->name, BATCH_CUR,
+			q->domain, bouncer_on_batch, b, &err) == 0)
+			return (0);
+	}
+	log_err(&err);
+	return (-1);
+}
+
+/* The record of one recipient. */
+static void
+bouncer_rcpt(struct bouncer *b, struct work *k, uint32_t slot)
+{
+	struct verr err = VERR_INIT;
+	struct retry_cause cause = { .status = b->status, .text = b->text,
+		.host = b->host, .peer = b->peer, .code = b->code };
+
+	if (batch_load(k->batch, &slot, 1, &b->txn, &err) == -1) {
+		log_err(&err);
+		k->bad = err.code == VEX_DATA;
+		return;
+	}
+	work_mark(k, slot);
+	result_bounce(b->w, k, &b->txn.msg, &b->txn.rcpt[0], &cause,
+	    b->category);
+}
+
+/* The recipients of one open batch; returns how many had a record. */
+static size_t
+bouncer_work(struct bouncer *b, struct work *k)
+{
+	struct batch_slot s;
+	uint32_t i;
+	size_t n = 0;
+
+	if (batch_header(k->batch)->queued > b->before)
+		return (0);
+	for (i = 0; i < k->n && !k->bad; i++) {
+		batch_slot(k->batch, i, &s);
+		if (k->flag[i] != WORK_IDLE && k->flag[i] != WORK_TRIED)
+			continue;
+		if (s.state != BATCH_FRESH && s.state != BATCH_DEFERRED)
+			continue;
+		bouncer_rcpt(b, k, i);
+		n++;
+	}
+	return (n);
+}
+
+/* The open batch of this reference, opened if need be. */
+static struct work *
+bouncer_open(struct bouncer *b, const struct ref *r)
+{
+	struct work *k;
+
+	TAILQ_FOREACH(k, &b->queue->works, entry)
+		if (strcmp(k->id.s, r->name.id.s) == 0)
+			return (k);
+	return (work_open(b->w, b->queue, r));
+}
+
+void
+bouncer_stop(struct worker *w, struct queue *q)
+{
+	struct bouncer *b = q->bouncer;
+
+	if (b == NULL)
+		return;
+	q->bouncer = NULL;
+	w->n_bouncers--;
+	loop_timer_free(b->timer);
+	batch_txn_release(&b->txn);
+	free(b->ref);
+	free(b->status);
+	free(b->text);
+	free(b->host);
+	free(b->peer);
+	free(b->category);
+	free(b);
+	queue_kick(w, q);
+}
+
+/* A piece. */
+static void
+bouncer_on_timer(void *arg)
+{
+	struct bouncer *b = arg;
+	struct work *k;
+	size_t done = 0;
+
+	while (b->at < b->n && done < BOUNCER_PIECE && !b->w->stopping) {
+		if (wal_pending(b->w) > BOUNCER_AHEAD)
+			break;
+		k = bouncer_open(b, &b->ref[b->at++]);
+		if (k == NULL)
+			continue;
+		done += bouncer_work(b, k);
+		k->drained = true;
+		work_check(b->w, k);
+	}
+	if (b->at == b->n || b->w->stopping)
+		bouncer_stop(b->w, b->queue);
+	else
+		loop_timer_set(b->timer, BOUNCER_WAIT_MS);
+}
+
+/* A copy, or NULL for NULL. */
+static char *
+bouncer_copy(const char *s)
+{
+	return (s != NULL ? xstrdup(s) : NULL);
+}
+
+void
+bouncer_start(struct worker *w, struct queue *q,
+    const struct retry_cause *cause, int64_t age, const char *status,
+    const char *category)
+{
+	struct bouncer *b;
+
+	if (q->bouncer != NULL)
+		return;
+	b = xcalloc(1, sizeof(*b));
+	b->w = w;
+	b->queue = q;
+	b->status = xstrdup(status != NULL ? status : cause->status);
+	b->text = xstrdup(cause->text);
+	b->host = bouncer_copy(cause->host);
+	b->peer = bouncer_copy(cause->peer);
+	b->category = bouncer_copy(category);
+	b->code = cause->code;
+	b->before = sys_now(w->sys) - age / 1000;
+	b->timer = loop_timer_new(w->loop, bouncer_on_timer, b);
+	batch_txn_init(&b->txn);
+	q->bouncer = b;
+	w->n_bouncers++;
+	if (bouncer_list(b) == -1 || b->n == 0)
+		bouncer_stop(w, q);
+	else
+		loop_timer_set(b->timer, 0);
+}

@@ -1,0 +1,75 @@
+/*
+ * The live file: one line a queue that has connections or a reason to wait,
+ *
+ *	vmta-live 1
+ *	DOMAIN/VMTA CONNECTIONS REASON
+ *
+ * REASON is `-` for none and may hold spaces. The file is replaced, not
+ * synced: it is of no use after its worker has gone, who removes it. A reader
+ * ignores files that are older than ten seconds.
+ */
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "run/live.h"
+#include "run/queue.h"
+#include "run/sched.h"
+#include "run/worker.h"
+
+#define LIVE_EVERY_MS 1000
+
+/* The name of the file. */
+static void
+live_name(const struct worker *w, char *buf, size_t n)
+{
+	(void)snprintf(buf, n, "live.%s", w->id.s);
+}
+
+/* The line of a queue, if there is something to say. */
+static void
+live_line(struct worker *w, struct queue *q, struct buf *b)
+{
+	struct buf why = BUF_INIT;
+	unsigned int conns = q->n_starting + q->n_ready;
+
+	sched_why(w, q, &why);
+	if (conns > 0 || why.len > 0)
+		buf_addf(b, "%s %u %s\n", q->name, conns,
+		    why.len > 0 ? why.p : "-");
+	buf_release(&why);
+}
+
+void
+live_write(struct worker *w)
+{
+	struct buf b = BUF_INIT;
+	struct verr err = VERR_INIT;
+	struct queue *q;
+	char name[64];
+	size_t i = 0;
+
+	if (loop_now(w->loop) < w->next_live)
+		return;
+	w->next_live = loop_now(w->loop) + LIVE_EVERY_MS;
+	buf_adds(&b, "vmta-live 1\n");
+	while ((q = map_next(&w->queues, &i, NULL)) != NULL)
+		live_line(w, q, &b);
+	live_name(w, name, sizeof(name));
+	if (file_write_fast(w->sys, w->spool->state_fd, name, b.p, b.len,
+		&err) == -1 &&
+	    !w->complained_live) {
+		w->complained_live = true;
+		log_err(&err);
+	}
+	buf_release(&b);
+}
+
+void
+live_remove(struct worker *w)
+{
+	char name[64];
+
+	live_name(w, name, sizeof(name));
+	(void)w->sys->unlinkat(w->sys, w->spool->state_fd, name, 0);
+}

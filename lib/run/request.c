@@ -1,0 +1,338 @@
+/*
+ * Requests. A command is a row of a table: what it does to one recipient that
+ * is neither final nor in flight. Deletions go through the journal like every
+ * final state; the others are written to the batch and synced before the
+ * reply, since a hold is a promise.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "run/queue.h"
+#include "run/request.h"
+#include "run/result.h"
+#include "run/retry.h"
+#include "run/wal.h"
+#include "run/work.h"
+#include "run/worker.h"
+#include "spool/list.h"
+#include "spool/select.h"
+
+struct request;
+
+/* Does its work on one recipient; false: it is in that state already. */
+typedef bool request_fn(struct request *rq, struct work *k,
+    const struct batch_txn *t, uint32_t slot, const struct batch_slot *s);
+
+struct request {
+	struct worker *w;
+	request_fn *fn;
+	struct selection sel;
+	bool no_accounting;
+	bool dry;
+	struct control_reply *rep;
+	struct rvmta *vmta;
+	struct queue *queue;
+	struct batch_txn txn;
+	struct ref *ref; /* the queue's batches */
+	size_t n_ref;
+	enum batch_area area;
+};
+
+static bool
+request_delete(struct request *rq, struct work *k, const struct batch_txn *t,
+    uint32_t slot, const struct batch_slot *s)
+{
+	struct retry_cause cause = { .status = "5.0.0",
+		.text = "deleted by the administrator" };
+
+	if (rq->no_accounting) {
+		batch_set(k->batch, slot, BATCH_BOUNCED, s->attempts, 0, NULL);
+		return (true);
+	}
+	work_mark(k, slot);
+	result_bounce(rq->w, k, &t->msg, &t->rcpt[0], &cause, "deleted");
+	return (true);
+}
+
+static bool
+request_hold(struct request *rq, struct work *k, const struct batch_txn *t,
+    uint32_t slot, const struct batch_slot *s)
+{
+	(void)rq;
+	(void)t;
+	if (batch_state_held(s->state))
+		return (false);
+	batch_set(k->batch, slot,
+	    s->state == BATCH_FRESH ? BATCH_HELD : BATCH_HELD_TRIED,
+	    s->attempts, s->next, NULL);
+	return (true);
+}
+
+static bool
+request_release(struct request *rq, struct work *k, const struct batch_txn *t,
+    uint32_t slot, const struct batch_slot *s)
+{
+	(void)rq;
+	(void)t;
+	if (!batch_state_held(s->state))
+		return (false);
+	batch_set(k->batch, slot,
+	    s->state == BATCH_HELD ? BATCH_FRESH : BATCH_DEFERRED, s->attempts,
+	    s->next, NULL);
+	return (true);
+}
+
+static bool
+request_retry(struct request *rq, struct work *k, const struct batch_txn *t,
+    uint32_t slot, const struct batch_slot *s)
+{
+	(void)t;
+	if (batch_state_held(s->state))
+		return (false);
+	batch_set(k->batch, slot, s->state, s->attempts,
+	    sys_now(rq->w->sys), NULL);
+	k->flag[slot] = WORK_IDLE;
+	return (true);
+}
+
+static const struct {
+	const char *name;
+	request_fn *fn;
+} request_table[] = {
+	{ "delete", request_delete },
+	{ "hold", request_hold },
+	{ "release", request_release },
+	{ "retry-now", request_retry },
+};
+
+/* One recipient of an open batch. */
+static void
+request_slot(struct request *rq, struct work *k, uint32_t slot)
+{
+	struct verr err = VERR_INIT;
+	struct batch_slot s;
+
+	batch_slot(k->batch, slot, &s);
+	if (batch_state_final(s.state) || k->flag[slot] == WORK_PENDING ||
+	    !selection_state(&rq->sel, s.state))
+		return;
+	if (batch_load(k->batch, &slot, 1, &rq->txn, &err) == -1) {
+		log_err(&err);
+		return;
+	}
+	if (!selection_rcpt(&rq->sel, &rq->txn.msg, &rq->txn.rcpt[0]))
+		return;
+	rq->rep->matched++;
+	if (k->flag[slot] == WORK_TAKEN) {
+		control_reply_flight(rq->rep, rq->queue->name,
+		    rq->txn.msg.msgid, rq->txn.rcpt[0].index);
+		return;
+	}
+	if (rq->dry || rq->fn(rq, k, &rq->txn, slot, &s))
+		rq->rep->changed++;
+}
+
+/* The open batch with this id, or NULL. */
+static struct work *
+request_find(struct queue *q, const struct id *id)
+{
+	struct work *k;
+
+	TAILQ_FOREACH(k, &q->works, entry)
+		if (strcmp(k->id.s, id->s) == 0)
+			return (k);
+	return (NULL);
+}
+
+/* One batch: change, write, sync, and back into the plan. */
+static int
+request_batch(struct request *rq, const struct ref *r, struct verr *err)
+{
+	struct worker *w = rq->w;
+	struct work *k = request_find(rq->queue, &r->name.id);
+	uint32_t i;
+
+	if (k == NULL)
+		k = work_open(w, rq->queue, r);
+	if (k == NULL)
+		return (0);
+	if (selection_batch(&rq->sel, batch_header(k->batch), sys_now(w->sys)))
+		for (i = 0; i < k->n; i++)
+			request_slot(rq, k, i);
+	if (batch_dirty(k->batch) && (batch_flush(k->batch, err) == -1 ||
+	    batch_sync(k->batch, err) == -1))
+		return (-1);
+	k->drained = true; /* back into the plan, under a name that fits */
+	work_check(w, k);
+	return (0);
+}
+
+static int
+request_on_batch(void *arg, const char *file, const struct batch_name *name)
+{
+	struct request *rq = arg;
+	struct ref r = { .area = rq->area };
+
+	(void)file;
+	if (name == NULL)
+		return (0);
+	if ((rq->n_ref & (rq->n_ref + 1)) == 0)
+		rq->ref = xreallocarray(rq->ref, rq->n_ref * 2 + 2,
+		    sizeof(*rq->ref));
+	r.name = *name;
+	rq->ref[rq->n_ref++] = r;
+	return (0);
+}
+
+/* All batches of one queue. */
+static int
+request_queue(struct request *rq, struct verr *err)
+{
+	struct queue *q = rq->queue;
+	uint64_t before = rq->rep->matched;
+	enum batch_area area;
+	size_t i;
+
+	rq->n_ref = 0;
+	for (area = BATCH_NEW; area <= BATCH_CUR; area++) {
+		rq->area = area;
+		if (spool_batches(rq->w->spool, q->vmta->name, area, q->domain,
+			request_on_batch, rq, err) == -1)
+			return (-1);
+	}
+	for (i = 0; i < rq->n_ref; i++)
+		if (request_batch(rq, &rq->ref[i], err) == -1)
+			return (-1);
+	if (rq->fn == request_retry && !rq->dry && rq->rep->matched > before &&
+	    q->block == QUEUE_RETRY)
+		q->next_try = 0;
+	q->stale = true;
+	queue_kick(rq->w, q);
+	return (0);
+}
+
+struct request_walk {
+	struct request *rq;
+	struct verr *err;
+};
+
+static int
+request_on_domain(void *arg, const char *domain, bool foreign)
+{
+	struct request_walk *walk = arg;
+	struct request *rq = walk->rq;
+
+	if (foreign ||
+	    !selection_queue(&rq->sel, domain, rq->vmta->name))
+		return (0);
+	/* made here even for the second area: a queue is asked only once */
+	rq->queue = queue_get(rq->w, rq->vmta, domain);
+	if (rq->queue->asked == rq->w->n_asked)
+		return (0);
+	rq->queue->asked = rq->w->n_asked;
+	return (request_queue(rq, walk->err));
+}
+
+/* All that this worker owns. */
+static int
+request_all(struct request *rq, struct verr *err)
+{
+	struct request_walk walk = { rq, err };
+	struct worker *w = rq->w;
+	size_t i = 0;
+
+	w->n_asked++;
+	while ((rq->vmta = map_next(&w->vmtas, &i, NULL)) != NULL) {
+		control_reply_vmta(rq->rep, rq->vmta->name);
+		if (!selection_vmta(&rq->sel, rq->vmta->name))
+			continue;
+		if (spool_domains(w->spool, rq->vmta->name, BATCH_NEW,
+			request_on_domain, &walk, err) == -1 ||
+		    spool_domains(w->spool, rq->vmta->name, BATCH_CUR,
+			request_on_domain, &walk, err) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+/* `KEY=VALUE` of a request. */
+static int
+request_option(struct request *rq, const char *option, struct verr *err)
+{
+	char *key = xstrdup(option), *eq = strchr(key, '=');
+	int rc;
+
+	if (eq != NULL)
+		*eq++ = '\0';
+	rc = selection_add(&rq->sel, key, eq != NULL ? eq : "", err);
+	if (rc == 1 && strcmp(key, "no-accounting") == 0) {
+		rq->no_accounting = true;
+		rc = 0;
+	} else if (rc == 1 && strcmp(key, "dry-run") == 0) {
+		rq->dry = true;
+		rc = 0;
+	}
+	if (rc == 1)
+		rc = verr_set(err, VEX_USAGE, "unknown option %s", key);
+	free(key);
+	return (rc);
+}
+
+int
+request_apply(struct worker *w, const char *command, char *const *option,
+    size_t n, struct control_reply *ret_rep, struct verr *err)
+{
+	struct request rq = { .w = w, .rep = ret_rep };
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < sizeof(request_table) / sizeof(request_table[0]); i++)
+		if (strcmp(request_table[i].name, command) == 0)
+			rq.fn = request_table[i].fn;
+	if (rq.fn == NULL)
+		return (verr_set(err, VEX_USAGE, "unknown command %s",
+		    command));
+	selection_init(&rq.sel);
+	batch_txn_init(&rq.txn);
+	for (i = 0; i < n && rc == 0; i++)
+		rc = request_option(&rq, option[i], err);
+	if (rc == 0)
+		rc = request_all(&rq, err);
+	selection_release(&rq.sel);
+	batch_txn_release(&rq.txn);
+	free(rq.ref);
+	return (rc);
+}
+
+/* A request file. */
+static int
+request_on_file(void *arg, const struct control_request *rq)
+{
+	struct worker *w = arg;
+	struct control_reply rep = { 0 };
+	struct verr err = VERR_INIT;
+
+	if (request_apply(w, rq->command, rq->option, rq->n, &rep, &err) == -1)
+		log_err(&err);
+	else if (control_answer(w->spool, &rq->id, w->id.s, &rep, &err) == -1)
+		log_err(&err);
+	log_event(LOG_LV_INFO, "request", "command", rq->command, "matched",
+	    log_num((int64_t)rep.matched), "changed",
+	    log_num((int64_t)rep.changed), NULL);
+	control_reply_release(&rep);
+	return (0);
+}
+
+void
+request_poll(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+
+	if (w->wal == NULL)
+		return;
+	if (control_requests(w->spool, w->id.s, request_on_file, w, &err) ==
+	    -1)
+		log_err(&err);
+}

@@ -1,0 +1,50 @@
+/*
+ * The two retry clocks (DESIGN, "A run"): a queue's, moved by failed
+ * connections, greetings, EHLO and DNS; and each recipient's, moved by 4xx
+ * replies. Mail expires here, and only here, after a failed attempt.
+ */
+#ifndef VMTA_RUN_RETRY_H
+#define VMTA_RUN_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "run/queue.h"
+
+struct worker;
+
+/* What went wrong, for records, logs and the queue's state. */
+struct retry_cause {
+	const char *status; /* `4.4.1` */
+	const char *text;   /* a reply with its code, or our own words */
+	const char *stage;  /* `connect`, `greeting`, `ehlo`, `dns` */
+	const char *host;   /* NULL: none */
+	const char *peer;   /* its address as text, NULL: none */
+	const char *source; /* source address, NULL: none */
+	int code;	    /* reply code, 0: none */
+};
+
+/* What is on disk about q's clock, when q is made. */
+void retry_load(struct worker *w, struct queue *q);
+/* All targets failed: one step on the ladder; expire what is too old. */
+void retry_queue_failed(struct worker *w, struct queue *q,
+    const struct retry_cause *cause);
+/* Something was delivered: the clock is reset. */
+void retry_queue_ok(struct worker *w, struct queue *q);
+/* A look again in ms without a step on the ladder (local fault, no source). */
+void retry_queue_hold(struct worker *w, struct queue *q,
+    enum queue_block why, int64_t ms);
+/* Wall second of a recipient's next try after `attempts` attempts. */
+int64_t retry_rcpt_next(struct worker *w, const struct conf_queue *set,
+    unsigned int attempts);
+/* Has mail of that age (queued: wall seconds) passed bounce-after? */
+bool retry_expired(struct worker *w, const struct conf_queue *set,
+    int64_t queued);
+/* due, or now when it is further ahead than any ladder leads. Wall seconds. */
+int64_t retry_sane(struct worker *w, const struct conf_queue *set,
+    int64_t due);
+/* Bounce the queue's mail that is at least age ms old, whole batches. */
+void retry_bounce_queue(struct worker *w, struct queue *q,
+    const struct retry_cause *cause, int64_t age);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * A route: where the mail of one or more queues goes. Queues of one
+ * VirtualMTA with equal settings and the same hosts share it, and with it
+ * their connections.
+ */
+#ifndef VMTA_RUN_ROUTE_H
+#define VMTA_RUN_ROUTE_H
+
+#include <sys/queue.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dns/mx.h"
+#include "run/queue.h"
+#include "run/sess.h"
+
+struct route {
+	char *key;
+	struct dns_route *dns;
+	int64_t expires; /* monotonic ms */
+	unsigned int n_sess; /* sessions that are open */
+	unsigned int refs; /* queues and sessions that point here */
+	TAILQ_HEAD(, queue) active; /* queues with work, in turn */
+	struct sess_list idle;	    /* sessions that rest */
+	bool no_chunking;	    /* BDAT failed here: DATA for a day */
+};
+
+/* Start a look-up for q, unless one runs; worker_kick follows the answer. */
+void route_lookup(struct worker *w, struct queue *q);
+/* Is q's route there and fresh enough for a new connection? */
+bool route_usable(struct worker *w, const struct queue *q);
+/* q forgets its route (and its look-up). */
+void route_drop(struct worker *w, struct queue *q);
+struct route *route_ref(struct route *r);
+void route_unref(struct worker *w, struct route *r);
+/* q has work: sessions of its route may take it. */
+void route_activate(struct queue *q);
+void route_deactivate(struct queue *q);
+/* The peer offers CHUNKING and fails it: remember for a day, over runs. */
+void route_no_chunking(struct worker *w, struct route *r, const char *host);
+
+#endif

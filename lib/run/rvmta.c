@@ -1,0 +1,140 @@
+/* VirtualMTAs of a worker: ownership, source addresses. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "run/rvmta.h"
+#include "run/worker.h"
+#include "spool/counter.h"
+#include "spool/list.h"
+
+/* Which of the worker processes may own it? */
+static bool
+rvmta_mine(const struct worker *w, const char *name)
+{
+	if (w->opt->vmta != NULL && strcmp(w->opt->vmta, name) != 0)
+		return (false);
+	return (map_hash(name, strlen(name)) % w->opt->workers == w->index);
+}
+
+/* Addresses and limits, as configured. */
+static void
+rvmta_load(struct worker *w, struct rvmta *v)
+{
+	const struct conf_vmta *c = conf_vmta(w->conf, v->name);
+
+	source_set_free(v->sources);
+	v->sources = source_set_new(w->net, c != NULL ? c->addr : NULL,
+	    c != NULL ? c->naddr : 0);
+	v->conf = c;
+	v->slots.max = c != NULL ? c->max_smtp_out : 0;
+	v->complained = false;
+	if (c == NULL)
+		log_event(LOG_LV_WARN, "no-virtual-mta", "vmta", v->name, "text",
+		    "its mail waits: it is not in the configuration", NULL);
+}
+
+/* Own this VirtualMTA (also one that left the configuration), if free. */
+static int
+rvmta_own(struct worker *w, const char *name, struct verr *err)
+{
+	struct rvmta *v;
+	int rc;
+
+	if (!rvmta_mine(w, name) || map_get(&w->vmtas, name) != NULL)
+		return (0);
+	rc = owner_try(w->owner, name, err);
+	if (rc == 1)
+		w->n_foreign++;
+	if (rc != 0)
+		return (rc == 1 ? 0 : -1);
+	v = xcalloc(1, sizeof(*v));
+	v->name = xstrdup(name);
+	slots_init(&v->slots, LIMIT_VMTA_CONNS, 0);
+	rvmta_load(w, v);
+	(void)map_put(&w->vmtas, name, v);
+	return (0);
+}
+
+struct rvmta_walk {
+	struct worker *w;
+	struct verr *err;
+};
+
+/* A VirtualMTA that the spool has a directory for. */
+static int
+rvmta_on_name(void *arg, const char *name, bool foreign)
+{
+	struct rvmta_walk *walk = arg;
+
+	return (foreign ? 0 : rvmta_own(walk->w, name, walk->err));
+}
+
+int
+rvmta_own_all(struct worker *w, struct verr *err)
+{
+	struct rvmta_walk walk = { w, err };
+	size_t i, n = conf_vmta_n(w->conf);
+
+	w->n_foreign = 0;
+	for (i = 0; i < n; i++)
+		if (rvmta_own(w, conf_vmta_at(w->conf, i)->name, err) == -1)
+			return (-1);
+	return (spool_vmtas(w->spool, rvmta_on_name, &walk, err));
+}
+
+static void
+rvmta_free(void *arg)
+{
+	struct rvmta *v = arg;
+
+	source_set_free(v->sources);
+	free(v->name);
+	free(v);
+}
+
+void
+rvmta_release_all(struct worker *w)
+{
+	struct rvmta *v;
+	size_t i = 0;
+
+	while ((v = map_next(&w->vmtas, &i, NULL)) != NULL)
+		owner_release(w->owner, v->name);
+	map_release(&w->vmtas, rvmta_free);
+}
+
+void
+rvmta_reload_all(struct worker *w)
+{
+	struct rvmta *v;
+	size_t i = 0;
+
+	while ((v = map_next(&w->vmtas, &i, NULL)) != NULL)
+		rvmta_load(w, v);
+}
+
+void
+rvmta_refresh_all(struct worker *w)
+{
+	struct rvmta *v;
+	size_t i = 0;
+
+	while ((v = map_next(&w->vmtas, &i, NULL)) != NULL)
+		source_refresh(v->sources);
+}
+
+uint64_t
+rvmta_turn(struct worker *w, const struct rvmta *v)
+{
+	struct verr err = VERR_INIT;
+	char name[96];
+	uint64_t turn = 0;
+
+	(void)snprintf(name, sizeof(name), "source.%s", v->name);
+	if (counter_add(w->spool, name, 1, &turn, &err) == -1)
+		log_err(&err); /* the first address, then */
+	return (turn);
+}

@@ -1,0 +1,33 @@
+/* A VirtualMTA as its owner sees it. */
+#ifndef VMTA_RUN_RVMTA_H
+#define VMTA_RUN_RVMTA_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "shape/limit.h"
+#include "shape/source.h"
+
+struct worker;
+struct conf_vmta;
+
+struct rvmta {
+	char *name;
+	const struct conf_vmta *conf; /* NULL: left the configuration */
+	struct source_set *sources;
+	struct slots slots; /* its max-smtp-out */
+	bool complained;    /* about a missing address, since the reload */
+};
+
+/* Own all that this worker may own and does not yet; 0 or -1. */
+int rvmta_own_all(struct worker *w, struct verr *err);
+/* Let go of all of them. */
+void rvmta_release_all(struct worker *w);
+/* After a reload: addresses and limits anew. */
+void rvmta_reload_all(struct worker *w);
+/* Networks among the source addresses: look what the machine has now. */
+void rvmta_refresh_all(struct worker *w);
+/* The next number for round robin over its addresses, across runs. */
+uint64_t rvmta_turn(struct worker *w, const struct rvmta *v);
+
+#endif

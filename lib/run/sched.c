@@ -1,0 +1,288 @@
+/*
+ * Scheduling. Queues that have work and may want a connection stand in the
+ * worker's hungry list. Each is asked in turn: blocked? route known? limits?
+ * One connection probes a target that is not known to work; when it is ready,
+ * more follow, up to the limits and to what there is to send.
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "run/plan.h"
+#include "run/retry.h"
+#include "run/route.h"
+#include "run/sched.h"
+#include "run/sess.h"
+#include "run/worker.h"
+#include "spool/state.h"
+
+#define SCHED_LOOKUPS 500	/* DNS look-ups under way */
+#define SCHED_SOURCE_MS 10000	/* between looks for a missing address */
+#define SCHED_PAUSE_MS 60000	/* safety net; resume kicks at once */
+#define SCHED_BURST 200		/* connections opened in one turn */
+
+int
+sched_wake_cmp(const void *va, const void *vb)
+{
+	const struct sched_wake *a = va, *b = vb;
+
+	return (a->at < b->at ? -1 : a->at > b->at);
+}
+
+/* Remember to look at q at its next time. */
+static void
+sched_later(struct worker *w, struct queue *q)
+{
+	struct sched_wake e = { queue_next(q), q };
+
+	if (e.at == INT64_MAX || (q->wake != 0 && q->wake <= e.at))
+		return;
+	if (e.at == 0)
+		e.at = sys_now(w->sys) + 1;
+	q->wake = e.at;
+	heap_push(&w->wakes, &e);
+}
+
+void
+queue_kick(struct worker *w, struct queue *q)
+{
+	if (q->hungry)
+		return;
+	q->hungry = true;
+	TAILQ_INSERT_TAIL(&w->hungry, q, entry);
+	worker_kick(w);
+}
+
+void
+sched_wake(struct worker *w)
+{
+	int64_t now = sys_now(w->sys);
+	const struct sched_wake *top;
+	struct queue *q;
+
+	while ((top = heap_top(&w->wakes)) != NULL && top->at <= now) {
+		q = top->queue;
+		if (q->wake == top->at)
+			q->wake = 0;
+		heap_pop(&w->wakes, NULL);
+		queue_kick(w, q);
+	}
+}
+
+int64_t
+sched_next(struct worker *w)
+{
+	const struct sched_wake *top = heap_top(&w->wakes);
+
+	return (top != NULL ? top->at : INT64_MAX);
+}
+
+/* Is q blocked? Blocks whose time has passed are lifted. */
+static bool
+sched_blocked(struct worker *w, struct queue *q)
+{
+	if (q->vmta->conf == NULL) {
+		q->block = QUEUE_ORPHAN;
+		q->next_try = 0;
+		return (true);
+	}
+	if (pause_match(w->pauses, q->domain, q->vmta->name, NULL)) {
+		q->block = QUEUE_PAUSED;
+		q->next_try = 0;
+		return (true);
+	}
+	if (q->block == QUEUE_PAUSED || q->block == QUEUE_ORPHAN)
+		q->block = q->step > 0 && !w->opt->now ? QUEUE_RETRY :
+							 QUEUE_OPEN;
+	if (q->block != QUEUE_OPEN &&
+	    (q->next_try <= sys_now(w->sys) ||
+		(w->opt->now && q->block == QUEUE_RETRY && !q->tried)))
+		q->block = QUEUE_OPEN;
+	return (q->block != QUEUE_OPEN);
+}
+
+/* About how many messages wait that no session has taken? */
+static size_t
+sched_backlog(const struct queue *q)
+{
+	const struct work *k;
+	const struct ref *top = heap_top(&q->ready);
+	size_t n = q->ready.n;
+
+	if (top != NULL)
+		n += top->name.open - 1;
+	TAILQ_FOREACH(k, &q->works, entry)
+		n += work_left(k);
+	return (n);
+}
+
+/* How many more connections should q have? */
+static size_t
+sched_wanted(struct worker *w, const struct queue *q)
+{
+	size_t left = sched_backlog(q), n = q->n_starting;
+
+	if (w->opt->trace != NULL)
+		return (w->traced || q->n_starting + q->n_ready > 0 ? 0 : 1);
+	if (q->n_ready + n == 0 &&
+	    q->route->n_sess >= (size_t)q->set->max_smtp_out)
+		return (0); /* those of its route take its mail in turn */
+	if (q->n_ready == 0)
+		return (n == 0 && left > 0 ? 1 : 0);
+	if (q->hold_until > loop_now(w->loop))
+		return (0);
+	return (left > n ? left - n : 0);
+}
+
+/* Say once a run that an address is not here. */
+static void
+sched_missing(struct queue *q, const struct source *missing)
+{
+	if (missing == NULL || q->vmta->complained)
+		return;
+	q->vmta->complained = true;
+	log_event(LOG_LV_WARN, "source-missing", "vmta", q->vmta->name,
+	    "source", missing->text, NULL);
+}
+
+/* The source address of q's next connection, or NULL: none is here. */
+static const struct source *
+sched_source(struct worker *w, struct queue *q, int family)
+{
+	const struct source *src, *missing = NULL;
+	struct rvmta *v = q->vmta;
+
+	src = source_next(v->sources, family, rvmta_turn(w, v),
+	    work_source(w, q), &missing);
+	sched_missing(q, missing);
+	return (src);
+}
+
+/* Open one connection; false when q can have none now. */
+static bool
+sched_open(struct worker *w, struct queue *q)
+{
+	struct limiter *list[SESS_LIMITS];
+	const struct dns_target *target;
+	const struct source *src = NULL;
+	struct limit_answer a;
+
+	while (q->target < q->route->dns->n) {
+		target = &q->route->dns->target[q->target];
+		src = sched_source(w, q, target->addr.sa.sa_family);
+		if (src != NULL)
+			break;
+		q->target++; /* a family that we have no address for now */
+	}
+	if (src == NULL) {
+		q->target = 0;
+		route_drop(w, q);
+		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
+		return (false);
+	}
+	sess_limits(w, q, list);
+	a = limit_take(list, SESS_LIMITS, loop_now(w->loop), 1);
+	q->limited = a.now ? LIMIT_NONE : a.why;
+	if (!a.now)
+		return (false);
+	sess_open(w, q, target, q->target, src);
+	return (true);
+}
+
+/* Connections for q, as many as it should and may have. */
+static void
+sched_connect(struct worker *w, struct queue *q, size_t *budget)
+{
+	size_t n;
+
+	while (sess_reuse(w, q) && queue_has_work(w, q))
+		;
+	for (n = sched_wanted(w, q); n > 0 && *budget > 0; n--, (*budget)--)
+		if (!sched_open(w, q))
+			break;
+	if (q->limited != LIMIT_NONE && q->n_starting + q->n_ready == 0 &&
+	    q->limited != LIMIT_QUEUE_CONNS && q->block == QUEUE_OPEN)
+		queue_wait_slot(w, q);
+}
+
+/* One queue of the hungry list. */
+static void
+sched_queue(struct worker *w, struct queue *q, size_t *budget)
+{
+	q->limited = LIMIT_NONE;
+	if (sched_blocked(w, q)) {
+		route_deactivate(q);
+		sched_later(w, q);
+		return;
+	}
+	(void)queue_set(w, q);
+	if ((q->stale || (q->ready.n == 0 && q->more)) &&
+	    plan_queue(w, q) == -1)
+		retry_queue_hold(w, q, QUEUE_LOCAL, SCHED_SOURCE_MS);
+	if (!queue_has_work(w, q)) {
+		sched_later(w, q);
+		return;
+	}
+	if (source_usable(q->vmta->sources) == 0) {
+		(void)sched_source(w, q, AF_INET); /* says which is missing */
+		(void)sched_source(w, q, AF_INET6);
+		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
+		sched_later(w, q);
+		return;
+	}
+	if (!route_usable(w, q)) {
+		if (w->n_lookup >= SCHED_LOOKUPS)
+			queue_wait_slot(w, q);
+		else
+			route_lookup(w, q);
+		return;
+	}
+	route_activate(q);
+	sched_connect(w, q, budget);
+	sched_later(w, q);
+}
+
+void
+queue_wait_slot(struct worker *w, struct queue *q)
+{
+	if (q->hungry)
+		return;
+	q->hungry = true;
+	TAILQ_INSERT_TAIL(&w->hungry, q, entry);
+}
+
+void
+sched_run(struct worker *w)
+{
+	struct queue *q, *last = TAILQ_LAST(&w->hungry, queue_list);
+	size_t budget = SCHED_BURST;
+	bool end = last == NULL || w->stopping;
+
+	while (!end && budget > 0 && (q = TAILQ_FIRST(&w->hungry)) != NULL) {
+		end = q == last;
+		TAILQ_REMOVE(&w->hungry, q, entry);
+		q->hungry = false;
+		sched_queue(w, q, &budget);
+		end = end || q->limited == LIMIT_TOTAL_CONNS ||
+		    w->n_lookup >= SCHED_LOOKUPS;
+	}
+	if (budget == 0)
+		worker_kick(w);
+}
+
+void
+sched_why(struct worker *w, struct queue *q, struct buf *ret_text)
+{
+	struct limiter *list[SESS_LIMITS];
+	struct limit_answer a;
+	char text[128];
+
+	(void)sched_blocked(w, q);
+	if (q->block != QUEUE_OPEN) {
+		buf_adds(ret_text, queue_why(q->block));
+		return;
+	}
+	sess_limits(w, q, list);
+	a = limit_ask(list, SESS_LIMITS, loop_now(w->loop), 1);
+	if (!a.now)
+		buf_adds(ret_text, limit_text(&a, text, sizeof(text)));
+}

@@ -1,0 +1,514 @@
+/*
+ * Sessions: what the events of an SMTP connection mean for the queues.
+ *
+ * A session is opened for one queue and may go on to another of its route:
+ * after every message the queue that has waited longest is next, so a domain
+ * with a million messages does not keep others of the same hosts waiting.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/esc.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/reenc.h"
+#include "run/result.h"
+#include "run/retry.h"
+#include "run/route.h"
+#include "run/sess.h"
+#include "run/wal.h"
+#include "run/worker.h"
+
+#define SESS_LOOKS 64	     /* queues looked at for one message */
+#define SESS_REFUSALS 64     /* messages refused here before others run */
+#define SESS_HOLD_MS 10000   /* no new connection beside working ones */
+#define SESS_LOCAL_MS 10000  /* after a fault of this machine */
+#define WORK_OPEN_MAX 512    /* open batches before queues share less */
+
+static void sess_next(struct sess *s);
+
+void
+sess_limits(struct worker *w, struct queue *q,
+    struct limiter *ret_list[SESS_LIMITS])
+{
+	ret_list[0] = &q->slots.lim;
+	ret_list[1] = &q->vmta->slots.lim;
+	ret_list[2] = &w->total_slots.lim;
+}
+
+/* Out of all lists and counters; the connection is gone already. */
+static void
+sess_end(struct sess *s)
+{
+	struct limiter *list[SESS_LIMITS];
+	struct worker *w = s->w;
+	struct queue *q = s->queue;
+
+	wal_forget(w, s);
+	if (s->in_txn)
+		work_return(w, &s->txn);
+	if (s->resting)
+		TAILQ_REMOVE(&s->route->idle, s, waiting);
+	if (s->ready)
+		q->n_ready--;
+	else
+		q->n_starting--;
+	sess_limits(w, q, list);
+	limit_give(list, SESS_LIMITS, 1, false);
+	TAILQ_REMOVE(&w->sessions, s, entry);
+	w->n_sess--;
+	if (q->set->log_connections)
+		log_event(LOG_LV_INFO, "session-end", "queue", q->name,
+		    "session", s->id, "messages", log_num((int64_t)s->messages),
+		    "delivered", log_num((int64_t)s->delivered), NULL);
+	s->route->n_sess--;
+	route_unref(w, s->route);
+	loop_timer_free(s->idle);
+	txn_release(&s->txn);
+	buf_release(&s->esmtp);
+	free(s);
+	queue_kick(w, q);
+	worker_kick(w);
+}
+
+static void
+sess_quit(struct sess *s)
+{
+	smtp_conn_quit(s->conn);
+	sess_end(s);
+}
+
+/* A failure in the words of the retry clock. */
+static void
+sess_cause(const struct sess *s, const struct smtp_failure *why,
+    struct buf *text, char status[SMTP_STATUS_LEN + 1],
+    struct retry_cause *ret_cause)
+{
+	if (why->code > 0)
+		buf_addf(text, "%d ", why->code);
+	esc_line(text, why->text, why->text_len);
+	*ret_cause = (struct retry_cause) {
+		.status = smtp_status_text(&why->status, status),
+		.text = buf_str(text),
+		.stage = smtp_stage_name(why->stage),
+		.host = s->host,
+		.peer = s->peer,
+		.source = s->source,
+		.code = why->code,
+	};
+}
+
+/* A target is no good just now: the next one, or the queue's clock. */
+static void
+sess_target_failed(struct worker *w, struct queue *q, size_t target,
+    const struct retry_cause *cause)
+{
+	if (q->n_ready > 0) {
+		q->hold_until = loop_now(w->loop) + SESS_HOLD_MS;
+		return;
+	}
+	if (cause->code >= 500 && q->set->bounce_upon_5xx_greeting &&
+	    strcmp(cause->stage, "greeting") == 0) {
+		retry_bounce_queue(w, q, cause, 0);
+		return;
+	}
+	if (target == q->target)
+		q->target++;
+	if (q->route == NULL || q->target >= q->route->dns->n) {
+		retry_queue_failed(w, q, cause);
+		route_drop(w, q);
+		q->target = 0;
+	}
+}
+
+/* The session broke: who is to blame, and what follows for its queue. */
+static void
+sess_broke(struct sess *s, const struct smtp_failure *why)
+{
+	char status[SMTP_STATUS_LEN + 1];
+	struct buf text = BUF_INIT;
+	struct retry_cause cause;
+	struct worker *w = s->w;
+	struct queue *q = s->queue;
+	size_t target = s->target;
+
+	sess_cause(s, why, &text, status, &cause);
+	w->count.failures++;
+	log_event(why->blame == SMTP_BLAME_PEER ? LOG_LV_INFO : LOG_LV_WARN,
+	    "session-failed", "queue", q->name, "session", s->id, "host",
+	    s->host, "peer", s->peer, "source", s->source, "stage",
+	    cause.stage, "status", cause.status, "text", cause.text, NULL);
+	if (s->ready)
+		q->n_ready--;
+	else
+		q->n_starting--;
+	if (why->blame == SMTP_BLAME_LOCAL)
+		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
+	else if (why->blame == SMTP_BLAME_SOURCE)
+		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SESS_LOCAL_MS);
+	else
+		sess_target_failed(w, q, target, &cause);
+	if (s->ready)
+		q->n_ready++;
+	else
+		q->n_starting++;
+	buf_release(&text);
+}
+
+static void
+sess_on_failed(void *arg, struct smtp_conn *c, const struct smtp_failure *why)
+{
+	struct sess *s = arg;
+
+	(void)c;
+	sess_broke(s, why);
+	sess_end(s);
+}
+
+static void
+sess_on_closed(void *arg, struct smtp_conn *c, const struct smtp_failure *why)
+{
+	struct sess *s = arg;
+
+	(void)c;
+	if (s->delivered == 0 && why->stage != SMTP_STAGE_IDLE)
+		sess_broke(s, why);
+	sess_end(s);
+}
+
+static void
+sess_on_ready(void *arg, struct smtp_conn *c)
+{
+	struct sess *s = arg;
+
+	s->ready = true;
+	s->queue->n_starting--;
+	s->queue->n_ready++;
+	s->w->count.sessions++;
+	smtp_ehlo_names(smtp_conn_caps(c), &s->esmtp);
+	if (s->queue->set->log_connections)
+		log_event(LOG_LV_INFO, "session-ready", "queue",
+		    s->queue->name, "session", s->id, "host", s->host, "peer",
+		    s->peer, "source", s->source, "esmtp", buf_str(&s->esmtp),
+		    NULL);
+	queue_kick(s->w, s->queue); /* the target works: more connections */
+	sess_next(s);
+}
+
+static bool
+sess_on_may_end(void *arg, struct smtp_conn *c, size_t n_rcpt)
+{
+	struct sess *s = arg;
+
+	(void)c;
+	return (wal_may_end(s->w, s, (uint32_t)n_rcpt));
+}
+
+static void
+sess_on_done(void *arg, struct smtp_conn *c, const struct smtp_outcome *out)
+{
+	struct sess *s = arg;
+
+	(void)c;
+	s->in_txn = false;
+	s->messages++;
+	s->w->last_work = loop_now(s->w->loop);
+	if (out->chunking_broken)
+		route_no_chunking(s->w, s->route, s->host);
+	result_apply(s->w, s, out);
+	if (!out->usable)
+		return; /* closed() comes */
+	if (out->chunking_broken)
+		sess_quit(s); /* the next one does without */
+	else
+		sess_next(s);
+}
+
+static void
+sess_on_trace(void *arg, struct smtp_conn *c, char dir, const char *p,
+    size_t n)
+{
+	struct sess *s = arg;
+	char mark[2] = { dir, '\0' };
+	char *text = xstrndup(p, n);
+
+	(void)c;
+	log_event(LOG_LV_INFO, "smtp", "queue", s->queue->name, "session",
+	    s->id, "dir", mark, "line", text, NULL);
+	free(text);
+}
+
+static const struct smtp_events sess_events = {
+	.ready = sess_on_ready,
+	.failed = sess_on_failed,
+	.may_end = sess_on_may_end,
+	.done = sess_on_done,
+	.closed = sess_on_closed,
+	.trace = sess_on_trace,
+};
+
+/* s works for q from now on: its slot is q's. */
+static void
+sess_adopt(struct sess *s, struct queue *q)
+{
+	struct limiter *give = &s->queue->slots.lim, *take = &q->slots.lim;
+
+	if (s->queue == q)
+		return;
+	limit_give(&give, 1, 1, false);
+	(void)limit_take(&take, 1, loop_now(s->w->loop), 1);
+	s->queue->n_ready--;
+	q->n_ready++;
+	queue_kick(s->w, s->queue);
+	s->queue = q;
+}
+
+/* May s take a message of q (its own, or another of its route)? */
+static bool
+sess_may_serve(const struct sess *s, const struct queue *q)
+{
+	if (q == s->queue)
+		return (true);
+	if (!s->best || (q->slots.max > 0 && q->slots.used >= q->slots.max))
+		return (false);
+	return (s->w->n_open < WORK_OPEN_MAX || !TAILQ_EMPTY(&q->works));
+}
+
+/* Recipients that one transaction of s may have. */
+static uint32_t
+sess_rcpt_max(const struct sess *s)
+{
+	size_t max = (size_t)s->queue->set->max_rcpt_per_transaction;
+
+	if (smtp_conn_rcpt_max(s->conn) < max)
+		max = smtp_conn_rcpt_max(s->conn);
+	if (s->rcpt_cap > 0 && s->rcpt_cap < max)
+		max = s->rcpt_cap;
+	return ((uint32_t)max);
+}
+
+/* Take the next message for s: 1, or 0 when there is none. */
+static int
+sess_pick(struct sess *s)
+{
+	struct route *r = s->route;
+	struct queue *q, *next;
+	int looks = SESS_LOOKS;
+
+	for (q = TAILQ_FIRST(&r->active); q != NULL && looks > 0; q = next) {
+		next = TAILQ_NEXT(q, active_entry);
+		looks--;
+		if (!queue_has_work(s->w, q)) {
+			route_deactivate(q);
+			continue;
+		}
+		if (!sess_may_serve(s, q) ||
+		    work_take(s->w, q, s->source, sess_rcpt_max(s), &s->txn) <=
+			0)
+			continue;
+		route_deactivate(q);
+		route_activate(q); /* to the end of the line */
+		sess_adopt(s, q);
+		return (1);
+	}
+	return (0);
+}
+
+/* The content of s->txn in 7 bits, in memory; 0, or -1: cannot be. */
+static int
+sess_reencode(struct sess *s)
+{
+	struct smtp_message *m = &s->txn.m;
+	struct verr err = VERR_INIT;
+	struct buf raw = BUF_INIT;
+	int rc = -1;
+
+	buf_clear(&s->txn.body);
+	if (sys_pread_all(s->w->sys, m->fd, buf_room(&raw, (size_t)m->size),
+		(size_t)m->size, m->off) == m->size) {
+		raw.len = (size_t)m->size;
+		rc = reenc_7bit(raw.p, raw.len, &s->txn.body, &err);
+	}
+	buf_release(&raw);
+	if (rc == -1)
+		return (-1);
+	m->mem = s->txn.body.p;
+	m->size = (int64_t)s->txn.body.len;
+	m->body_8bit = false;
+	m->dots = 1; /* not counted again: look at every line */
+	return (0);
+}
+
+/* Send s->txn: 1 under way, 0 refused here (recorded), -1 session ends. */
+static int
+sess_send(struct sess *s)
+{
+	struct smtp_message *m = &s->txn.m;
+	enum smtp_fit fit;
+
+	m->body_ahead = s->queue->refused * 8 <= s->queue->seen;
+	fit = smtp_conn_send(s->conn, m);
+	if (fit == SMTP_FIT_NEED_7BIT && sess_reencode(s) == 0)
+		fit = smtp_conn_send(s->conn, m);
+	if (fit == SMTP_FIT_OK) {
+		s->in_txn = true;
+		return (1);
+	}
+	if (fit == SMTP_FIT_GONE) {
+		work_return(s->w, &s->txn);
+		return (-1);
+	}
+	result_refuse(s->w, s, fit);
+	return (0);
+}
+
+/* Has s done what one connection may do? */
+static bool
+sess_spent(const struct sess *s)
+{
+	const struct conf_queue *set = s->queue->set;
+
+	return (s->w->stopping || s->w->traced ||
+	    (set->max_msg_per_connection > 0 &&
+		s->messages >= (uint64_t)set->max_msg_per_connection) ||
+	    (set->max_errors_per_connection > 0 &&
+		s->errors >= (uint64_t)set->max_errors_per_connection) ||
+	    smtp_conn_mail_left(s->conn) == 0);
+}
+
+static void
+sess_on_idle(void *arg)
+{
+	sess_quit(arg);
+}
+
+/* Nothing to send: rest for a while, or go. */
+static void
+sess_rest(struct sess *s)
+{
+	if (s->queue->set->connection_idle_timeout == 0) {
+		sess_quit(s);
+		return;
+	}
+	s->resting = true;
+	TAILQ_INSERT_TAIL(&s->route->idle, s, waiting);
+	if (s->idle == NULL)
+		s->idle = loop_timer_new(s->w->loop, sess_on_idle, s);
+	loop_timer_set(s->idle, s->queue->set->connection_idle_timeout);
+}
+
+/* The next message, of whichever queue of the route, or the end. */
+static void
+sess_next(struct sess *s)
+{
+	int i, rc = 0;
+
+	for (i = 0; i < SESS_REFUSALS; i++) {
+		if (sess_spent(s)) {
+			sess_quit(s);
+			return;
+		}
+		if (sess_pick(s) == 0)
+			break;
+		s->w->traced = s->w->opt->trace != NULL;
+		rc = sess_send(s);
+		if (rc != 0)
+			return;
+	}
+	sess_rest(s);
+	if (i == SESS_REFUSALS)
+		worker_kick(s->w);
+}
+
+bool
+sess_reuse(struct worker *w, struct queue *q)
+{
+	struct sess *s;
+
+	(void)w;
+	if (q->route == NULL)
+		return (false);
+	s = TAILQ_FIRST(&q->route->idle);
+	if (s == NULL || !sess_may_serve(s, q))
+		return (false);
+	TAILQ_REMOVE(&q->route->idle, s, waiting);
+	s->resting = false;
+	loop_timer_stop(s->idle);
+	sess_next(s);
+	return (true);
+}
+
+/* The settings of q in the words of lib/smtp. */
+static void
+sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
+{
+	const struct conf_queue *c = q->set;
+
+	smtp_settings_init(ret_set);
+	ret_set->connect = c->connect_timeout;
+	ret_set->greeting = c->smtp_greeting_timeout;
+	ret_set->command = c->command_timeout;
+	ret_set->data_send = c->data_send_timeout;
+	ret_set->data_end = c->smtp_data_termination_timeout;
+	ret_set->reply = c->smtp_data_termination_timeout;
+	if (ret_set->reply < c->command_timeout)
+		ret_set->reply = c->command_timeout;
+	if (ret_set->reply < c->smtp_greeting_timeout)
+		ret_set->reply = c->smtp_greeting_timeout;
+	ret_set->ignore_8bitmime = c->ignore_8bitmime;
+	ret_set->ignore_chunking = c->ignore_chunking ||
+	    q->route->no_chunking;
+	ret_set->ignore_pipelining = c->ignore_pipelining;
+	ret_set->ignore_dsn = c->ignore_dsn;
+	ret_set->log_connections = c->log_connections || trace;
+	ret_set->log_commands = c->log_commands || trace;
+	ret_set->log_data = c->log_data || trace;
+}
+
+void
+sess_open(struct worker *w, struct queue *q, const struct dns_target *target,
+    size_t index, const struct source *src)
+{
+	struct smtp_target to = { .host = target->host };
+	struct smtp_source from = { .addr = src->addr, .addr_len = src->len,
+		.ehlo = src->ehlo };
+	struct smtp_settings set;
+	struct sess *s = xcalloc(1, sizeof(*s));
+	struct id id;
+
+	to.peer_len = dns_addr_len(&target->addr);
+	memcpy(&to.peer, &target->addr, to.peer_len);
+	s->w = w;
+	s->queue = q;
+	s->route = route_ref(q->route);
+	s->route->n_sess++;
+	s->target = index;
+	s->best = target->pref == q->route->dns->target[0].pref;
+	if (id_new(w->sys, &id) == 0)
+		memcpy(s->id, id.s, sizeof(s->id));
+	memcpy(s->host, target->host, strnlen(target->host, 255));
+	(void)dns_addr_text(&target->addr, s->peer);
+	memcpy(s->source, src->text, sizeof(s->source));
+	q->n_starting++;
+	w->n_sess++;
+	batch_txn_init(&s->txn.b);
+	TAILQ_INSERT_TAIL(&w->sessions, s, entry);
+	sess_settings(q, w->opt->trace != NULL, &set);
+	s->conn = smtp_conn_new(w->loop, w->sys, &to, &from, &set,
+	    &sess_events, s);
+}
+
+void
+sess_stop_all(struct worker *w, bool abort)
+{
+	struct sess *s, *next;
+
+	for (s = TAILQ_FIRST(&w->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (abort || !s->ready) {
+			smtp_conn_abort(s->conn);
+			sess_end(s);
+		} else if (!s->in_txn)
+			sess_quit(s);
+	}
+}

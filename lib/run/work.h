@@ -1,0 +1,98 @@
+/* An open batch, and the transactions that sessions take out of it. */
+#ifndef VMTA_RUN_WORK_H
+#define VMTA_RUN_WORK_H
+
+#include <sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "smtp/message.h"
+#include "spool/batch.h"
+
+struct worker;
+struct queue;
+struct ref;
+struct wal_effect;
+
+/* A recipient while its batch is open. */
+enum work_flag {
+	WORK_IDLE,    /* nobody has it */
+	WORK_TAKEN,   /* in a transaction */
+	WORK_PENDING, /* its record is not durable yet */
+	WORK_TRIED    /* had its turn; not again before the batch is closed */
+};
+
+struct work {
+	TAILQ_ENTRY(work) entry; /* of its queue */
+	TAILQ_ENTRY(work) all;	 /* of the worker */
+	struct queue *queue;
+	struct batch *batch;
+	struct id id;
+	int prio;
+	bool forced;   /* --now: retry times do not count */
+	bool drained;  /* every recipient has been looked at */
+	bool bad;      /* damaged: to be set aside */
+	bool paused;   /* its job is */
+	bool passed;   /* has nothing for the source that is served now */
+	uint8_t *flag; /* enum work_flag of each recipient */
+	uint32_t n;    /* recipients */
+	uint32_t cursor; /* those before it need no more looks */
+	uint32_t busy;	 /* taken or pending */
+};
+
+TAILQ_HEAD(work_list, work);
+
+/* A transaction: one message and some of its recipients. */
+struct txn {
+	struct work *work;
+	struct batch_txn b;    /* parsed lines and their text */
+	struct smtp_message m; /* as lib/smtp wants it */
+	struct smtp_rcpt *rcpt;
+	uint32_t cap;	 /* room in rcpt */
+	struct buf body; /* re-encoded body */
+	uint32_t window; /* of WAL_WINDOW, taken */
+	bool loaded;	 /* recipients are taken */
+};
+
+/* Is the batch with this id open? */
+bool work_is_open(const struct queue *q, const struct id *id);
+/*
+ * Open a batch of the plan. NULL: gone, open already, or not readable (that
+ * was logged, and a damaged one set aside).
+ */
+struct work *work_open(struct worker *w, struct queue *q,
+    const struct ref *r);
+/*
+ * Take the next transaction of q for a session bound to source (text), with
+ * at most max recipients. True: ret_txn is filled; false: there is nothing
+ * for this source now.
+ */
+bool work_take(struct worker *w, struct queue *q, const char *source,
+    uint32_t max, struct txn *ret_txn);
+/* The address that q's next message should leave from, or NULL: any. */
+const char *work_source(struct worker *w, struct queue *q);
+/* Recipients of k that nobody has looked at, about. */
+size_t work_left(const struct work *k);
+/* Mark a recipient as taken, for a final record without an attempt. */
+void work_mark(struct work *k, uint32_t slot);
+/* A recipient was not tried: it may be taken again. */
+void work_untake(struct worker *w, struct work *k, uint32_t slot);
+/* Give back what a transaction took, as if it had never been tried. */
+void work_return(struct worker *w, struct txn *t);
+/* A recipient's record is durable: the state goes into the batch. */
+void work_settle(struct worker *w, struct work *k,
+    const struct wal_effect *e);
+/* Close k if all of it was looked at and nothing is in flight. */
+void work_check(struct worker *w, struct work *k);
+/* The pauses changed: open batches of paused jobs rest. */
+void work_pause_all(struct worker *w);
+/* Write states that are not in the files yet; 0, or -1 (logged). */
+int work_flush_all(struct worker *w);
+/* Write them and close all batches; nothing may be in flight. 0 or -1. */
+int work_close_all(struct worker *w);
+void txn_release(struct txn *t);
+
+#endif

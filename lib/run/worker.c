@@ -1,0 +1,523 @@
+/*
+ * A worker's life: own, recover, look, deliver, and leave everything so that
+ * the next run finds it. No batch is opened before every dead segment has
+ * been replayed.
+ */
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "dns/unbound.h"
+#include "run/bouncer.h"
+#include "run/live.h"
+#include "run/plan.h"
+#include "run/recover.h"
+#include "run/request.h"
+#include "run/route.h"
+#include "run/sched.h"
+#include "run/work.h"
+#include "run/worker.h"
+#include "spool/commit.h"
+#include "spool/control.h"
+#include "spool/state.h"
+#include "spool/submit.h"
+
+#define WORKER_TICK_MS 500
+#define WORKER_GRACE_MS 30000	/* SIGTERM: what is in flight may end */
+#define WORKER_SLEEP_MS 60000	/* longest sleep: a safety net */
+#define WORKER_CHORES_MS 60000	/* sweeps, dead injectors, interfaces */
+
+void
+worker_kick(struct worker *w)
+{
+	if (!loop_timer_active(w->sched_timer))
+		loop_timer_set(w->sched_timer, 0);
+}
+
+/* --- what wakes it ---------------------------------------------------- */
+
+/* A queue that the trigger names. */
+static void
+worker_on_trigger(void *arg, const char *domain, const char *vmta)
+{
+	struct worker *w = arg;
+	struct rvmta *v = map_get(&w->vmtas, vmta);
+
+	if (v == NULL)
+		return;
+	if (strcmp(domain, "*") == 0)
+		w->full_look = true;
+	else
+		plan_new_mail(w, v, domain);
+}
+
+/* Read the trigger; plan what it announces. */
+static void
+worker_poll_trigger(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+	bool all = false;
+
+	if (trigger_poll(w->trigger, worker_on_trigger, w, &all, &err) == -1)
+		log_err(&err);
+	if (!all && !w->full_look)
+		return;
+	w->full_look = false;
+	plan_all(w);
+}
+
+/* The pauses changed: look at everything, open batches too. */
+static void
+worker_poll_pauses(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+	struct pause_list *l;
+
+	if (w->pauses != NULL && !pause_list_stale(w->spool, w->pauses))
+		return;
+	if (pause_list_read(w->spool, &l, &err) == -1) {
+		log_err(&err);
+		return; /* those that were in force stay so */
+	}
+	pause_list_free(w->pauses);
+	w->pauses = l;
+	work_pause_all(w);
+	plan_all(w);
+}
+
+/* The trigger or control/ changed. */
+static void
+worker_on_watch(void *arg, bool readable, bool writable)
+{
+	struct worker *w = arg;
+	char buf[4096];
+
+	(void)readable;
+	(void)writable;
+	while (read(w->watch_fd, buf, sizeof(buf)) > 0)
+		;
+	worker_poll_trigger(w);
+	worker_poll_pauses(w);
+	request_poll(w);
+	worker_kick(w);
+}
+
+/* Watch the trigger and control/; the tick polls them anyway. */
+static void
+worker_watch(struct worker *w)
+{
+	char path[64];
+
+	w->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (w->watch_fd == -1)
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/trigger",
+	    w->spool->fd);
+	(void)inotify_add_watch(w->watch_fd, path, IN_MODIFY);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d",
+	    w->spool->control_fd);
+	(void)inotify_add_watch(w->watch_fd, path, IN_MOVED_TO);
+	w->watch_io = loop_io_new(w->loop, w->watch_fd, worker_on_watch, w);
+	if (w->watch_io != NULL)
+		loop_io_want(w->watch_io, true, false);
+}
+
+/* --- when it is over --------------------------------------------------- */
+
+/* Is something going on that must end before the worker may? */
+static bool
+worker_busy(const struct worker *w)
+{
+	return (w->n_sess > 0 || wal_busy(w) ||
+	    (!w->stopping && (w->n_lookup > 0 || w->n_bouncers > 0)));
+}
+
+/* Does something wait that becomes due within the patience of --once? */
+static bool
+worker_waits(struct worker *w)
+{
+	int64_t now = loop_now(w->loop);
+
+	if (loop_timer_active(w->sched_timer))
+		return (true);
+	/* what a limit holds back stands in line; another run's slots free */
+	return (!TAILQ_EMPTY(&w->hungry) &&
+	    now - w->last_work < w->opt->patience);
+}
+
+/* Is the run over? */
+static bool
+worker_done(struct worker *w)
+{
+	if (w->stopping)
+		return (!worker_busy(w));
+	if (w->opt->mode == RUN_DAEMON || worker_busy(w) || worker_waits(w))
+		return (false);
+	return (w->opt->mode == RUN_ONCE ||
+	    loop_now(w->loop) - w->last_work >= w->opt->linger);
+}
+
+void
+worker_stop(struct worker *w, bool at_once)
+{
+	if (!w->stopping)
+		loop_timer_set(w->stop_timer, WORKER_GRACE_MS);
+	w->stopping = true;
+	sess_stop_all(w, at_once);
+	worker_kick(w);
+	if (at_once)
+		loop_stop(w->loop);
+}
+
+/* --- timers and signals ------------------------------------------------ */
+
+static void
+worker_on_sched(void *arg)
+{
+	struct worker *w = arg;
+	int64_t next, ms;
+
+	sched_wake(w);
+	sched_run(w);
+	log_flush();
+	next = sched_next(w);
+	if (next != INT64_MAX) {
+		ms = (next - sys_now(w->sys)) * 1000;
+		ms = ms < 10 ? 10 : ms > WORKER_SLEEP_MS ? WORKER_SLEEP_MS : ms;
+		loop_timer_set(w->wake_timer, ms);
+	}
+	if (worker_done(w))
+		loop_stop(w->loop);
+}
+
+static void
+worker_on_wake(void *arg)
+{
+	worker_kick(arg);
+}
+
+/* What is done once a minute. */
+static void
+worker_chores(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+	int64_t now = sys_now(w->sys);
+	bool any = false;
+
+	if (loop_now(w->loop) < w->next_chores)
+		return;
+	w->next_chores = loop_now(w->loop) + WORKER_CHORES_MS;
+	rvmta_refresh_all(w);
+	if (commit_recover(w->spool, &any, &err) == -1 ||
+	    commit_sweep(w->spool, &err) == -1 ||
+	    control_sweep(w->spool, now - 3600, &err) == -1 ||
+	    spool_submit_sweep(w->spool,
+		now - conf_global(w->conf)->submit_id_keep / 1000, &err) == -1)
+		log_err(&err);
+	if (any)
+		plan_all(w);
+}
+
+/* Housekeeping, twice a second. */
+static void
+worker_on_tick(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_timer_set(w->tick_timer, WORKER_TICK_MS);
+	worker_poll_trigger(w);
+	worker_poll_pauses(w);
+	request_poll(w);
+	if (work_flush_all(w) == -1) {
+		w->broken = true;
+		worker_stop(w, false);
+	}
+	wal_tick(w);
+	live_write(w);
+	worker_chores(w);
+	queue_sweep(w);
+	worker_kick(w);
+}
+
+static void
+worker_on_grace(void *arg)
+{
+	worker_stop(arg, true);
+}
+
+static void
+worker_on_term(void *arg)
+{
+	struct worker *w = arg;
+
+	worker_stop(w, w->stopping);
+}
+
+/* --- configuration ------------------------------------------------------ */
+
+/* Global settings that are kept in a form of our own. */
+static void
+worker_load_global(struct worker *w)
+{
+	const struct conf_global *g = conf_global(w->conf);
+	struct verr err = VERR_INIT;
+	const char *item = NULL;
+
+	w->total_slots.max = g->total_max_smtp_out;
+	w->allow = xreallocarray(w->allow, g->allow_special_destination.n,
+	    sizeof(*w->allow));
+	w->n_allow = 0;
+	while ((item = conf_list_next(&g->allow_special_destination, item)) !=
+	    NULL) {
+		if (dns_net_parse(item, &w->allow[w->n_allow], &err) == -1)
+			log_err(&err);
+		else
+			w->n_allow++;
+	}
+}
+
+/* SIGHUP: the configuration again; a bad file leaves the old one in force. */
+static void
+worker_on_hup(void *arg)
+{
+	struct worker *w = arg;
+	struct verr err = VERR_INIT;
+	struct conf *c;
+
+	log_reopen();
+	if (conf_open(w->sys, conf_file(w->conf), &c, &err) == -1) {
+		log_err(&err);
+		return;
+	}
+	if (conf_stale(c) != NULL) {
+		log_event(LOG_LV_ERROR, "configuration", "text", conf_stale(c),
+		    NULL);
+		conf_unref(c);
+		return;
+	}
+	/* sessions and settings in use point into the old ones */
+	w->old_conf = xreallocarray(w->old_conf, w->n_old_conf + 1,
+	    sizeof(struct conf *));
+	w->old_conf[w->n_old_conf++] = w->conf;
+	w->conf = c;
+	w->conf_gen++;
+	worker_load_global(w);
+	rvmta_reload_all(w);
+	if (rvmta_own_all(w, &err) == -1 || recover_all(w, &err) == -1)
+		log_err(&err);
+	wal_reload(w);
+	queue_reload_all(w);
+	plan_all(w);
+	log_event(LOG_LV_INFO, "reloaded", "file", conf_file(c), NULL);
+}
+
+/* --- begin and end ------------------------------------------------------- */
+
+/* As many descriptors as we may have. */
+static void
+worker_limits(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
+/* DNS, by the configured servers. */
+static int
+worker_resolver(struct worker *w, struct verr *err)
+{
+	const struct conf_list *l = &conf_global(w->conf)->name_server;
+	const char *server[16], *item = NULL;
+	size_t n = 0;
+
+	while (n < 16 && (item = conf_list_next(l, item)) != NULL)
+		server[n++] = item;
+	if (w->sys->resolver == NULL) {
+		w->resolver = dns_unbound_new(w->loop, server, n, err);
+		if (w->resolver == NULL)
+			return (-1);
+		w->sys->resolver = w->resolver;
+	}
+	w->dns = dns_new(w->loop, w->sys, "/etc/hosts");
+	return (0);
+}
+
+static void
+worker_timers(struct worker *w)
+{
+	w->sched_timer = loop_timer_new(w->loop, worker_on_sched, w);
+	w->wake_timer = loop_timer_new(w->loop, worker_on_wake, w);
+	w->tick_timer = loop_timer_new(w->loop, worker_on_tick, w);
+	w->stop_timer = loop_timer_new(w->loop, worker_on_grace, w);
+	w->sig[0] = loop_signal_new(w->loop, SIGTERM, worker_on_term, w);
+	w->sig[1] = loop_signal_new(w->loop, SIGINT, worker_on_term, w);
+	w->sig[2] = loop_signal_new(w->loop, SIGHUP, worker_on_hup, w);
+	loop_timer_set(w->tick_timer, WORKER_TICK_MS);
+	w->next_chores = loop_now(w->loop) + WORKER_CHORES_MS;
+	w->last_work = loop_now(w->loop);
+}
+
+/* Everything that a worker needs before it owns anything. */
+static int
+worker_init(struct worker *w, struct verr *err)
+{
+	TAILQ_INIT(&w->hungry);
+	TAILQ_INIT(&w->sessions);
+	TAILQ_INIT(&w->works);
+	heap_init(&w->wakes, sizeof(struct sched_wake), sched_wake_cmp);
+	w->watch_fd = -1;
+	w->loop = loop_new();
+	worker_limits();
+	if (id_new(w->sys, &w->id) == -1)
+		return (verr_sys(err, "no randomness"));
+	w->net = netcheck_new(err);
+	if (w->net == NULL ||
+	    spool_open(w->sys, conf_spool(w->conf), &w->spool, err) == -1 ||
+	    owner_open(w->spool, &w->owner, err) == -1 ||
+	    trigger_reader_open(w->spool, &w->trigger, err) == -1)
+		return (-1);
+	worker_load_global(w);
+	return (0);
+}
+
+/* One round: own, recover, deliver until done, let go. */
+static int
+worker_round(struct worker *w, struct verr *err)
+{
+	int rc = 0;
+
+	if (rvmta_own_all(w, err) == -1)
+		return (-1);
+	w->owned = w->vmtas.n > 0;
+	if (!w->owned)
+		return (0);
+	if (recover_all(w, err) == -1 || wal_open(w, err) == -1)
+		return (-1);
+	worker_poll_pauses(w);
+	plan_all(w);
+	worker_kick(w);
+	loop_run(w->loop);
+	sess_stop_all(w, true);
+	queue_stop_all(w);
+	rc = wal_close(w, err);
+	queue_free_all(w);
+	if (rc == 0 && w->broken)
+		rc = verr_set(err, VEX_IO, "a batch could not be written");
+	rvmta_release_all(w);
+	return (rc);
+}
+
+static void
+worker_release(struct worker *w)
+{
+	size_t i;
+
+	live_remove(w);
+	pause_list_free(w->pauses);
+	loop_io_free(w->watch_io);
+	if (w->watch_fd != -1)
+		(void)close(w->watch_fd);
+	for (i = 0; i < 3; i++)
+		loop_signal_free(w->sig[i]);
+	loop_timer_free(w->sched_timer);
+	loop_timer_free(w->wake_timer);
+	loop_timer_free(w->tick_timer);
+	loop_timer_free(w->stop_timer);
+	dns_free(w->dns);
+	if (w->resolver != NULL) {
+		w->resolver->free(w->resolver);
+		w->sys->resolver = NULL;
+	}
+	trigger_reader_close(w->trigger);
+	owner_close(w->owner);
+	if (w->spool != NULL)
+		spool_close(w->spool);
+	if (w->net != NULL)
+		w->net->free(w->net);
+	map_release(&w->settings, free);
+	map_release(&w->routes, NULL);
+	heap_release(&w->wakes);
+	for (i = 0; i < w->n_old_conf; i++)
+		conf_unref(w->old_conf[i]);
+	free(w->old_conf);
+	free(w->allow);
+	loop_free(w->loop);
+}
+
+/* The last line of a run that did something. */
+static void
+worker_summary(const struct worker *w)
+{
+	const struct run_count *c = &w->count;
+
+	if (c->delivered + c->bounced + c->deferred + c->failures == 0)
+		return;
+	log_event(LOG_LV_INFO, "run-end", "delivered",
+	    log_num((int64_t)c->delivered), "bounced",
+	    log_num((int64_t)c->bounced), "deferred",
+	    log_num((int64_t)c->deferred), "sessions",
+	    log_num((int64_t)c->sessions), "failures",
+	    log_num((int64_t)c->failures), NULL);
+}
+
+/* The trigger named a queue after the last look. */
+static void
+worker_on_late(void *arg, const char *domain, const char *vmta)
+{
+	struct worker *w = arg;
+
+	(void)domain;
+	(void)vmta;
+	w->announced = true;
+}
+
+/* Did mail arrive (or a run find everything owned) after the last look? */
+static bool
+worker_again(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+	bool all = false;
+
+	w->announced = false;
+	if (trigger_poll(w->trigger, worker_on_late, w, &all, &err) == -1) {
+		log_err(&err);
+		return (false);
+	}
+	return ((all || w->announced) && !w->stopping);
+}
+
+int
+worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
+    unsigned int index, struct total *total, struct verr *err)
+{
+	struct worker w = { .sys = sys, .conf = conf_ref(c), .opt = opt,
+		.index = index, .conf_gen = 1 };
+	int rc;
+
+	total_slots_init(&w.total_slots, total, index, LIMIT_TOTAL_CONNS, 0);
+	rc = worker_init(&w, err);
+	if (rc == 0)
+		rc = worker_resolver(&w, err);
+	if (rc == 0) {
+		worker_timers(&w);
+		worker_watch(&w);
+		do
+			rc = worker_round(&w, err);
+		while (rc == 0 && w.owned && worker_again(&w));
+		if (rc == 0 && w.n_foreign > 0)
+			rc = trigger_mark(w.spool, err);
+		worker_summary(&w);
+	}
+	worker_release(&w);
+	conf_unref(w.conf);
+	return (rc);
+}

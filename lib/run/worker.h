@@ -1,0 +1,113 @@
+/*
+ * A worker: one process that owns VirtualMTAs and delivers for them. This is
+ * the context that the modules of lib/run share; nothing outside of lib/run
+ * looks inside.
+ */
+#ifndef VMTA_RUN_WORKER_H
+#define VMTA_RUN_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/heap.h"
+#include "base/id.h"
+#include "base/loop.h"
+#include "base/map.h"
+#include "base/sys.h"
+#include "conf/conf.h"
+#include "dns/mx.h"
+#include "run/queue.h"
+#include "run/run.h"
+#include "run/rvmta.h"
+#include "run/sess.h"
+#include "run/wal.h"
+#include "shape/limit.h"
+#include "shape/source.h"
+#include "shape/total.h"
+#include "spool/owner.h"
+#include "spool/spool.h"
+#include "spool/trigger.h"
+
+/* Totals of a run, for its last log line. */
+struct run_count {
+	uint64_t delivered;
+	uint64_t bounced;
+	uint64_t deferred;
+	uint64_t sessions;
+	uint64_t failures;
+};
+
+struct worker {
+	struct sys *sys;
+	struct loop *loop;
+	struct conf *conf;
+	unsigned int conf_gen; /* grows with every reload */
+	const struct run_options *opt;
+	unsigned int index; /* of opt->workers */
+	struct id id;	    /* names it in control/ and state/ */
+
+	struct spool *spool;
+	struct owner *owner;
+	struct wal *wal;
+	struct dns *dns;
+	struct resolver *resolver; /* ours; NULL: the table's own is used */
+	struct netcheck *net;
+	struct total_slots total_slots; /* total-max-smtp-out */
+	struct trigger_reader *trigger;
+
+	struct map vmtas;  /* name -> struct rvmta, owned or orphaned */
+	struct map queues; /* domain/vmta -> struct queue */
+	struct map routes; /* key -> struct route */
+	struct map settings; /* generation and hash -> struct conf_queue */
+	struct sess_list sessions;
+	struct work_list works; /* open batches */
+	struct dns_net *allow; /* allow-special-destination */
+	size_t n_allow;
+	struct heap wakes; /* struct sched_wake */
+	struct queue_list hungry; /* want a new session */
+	struct pause_list *pauses;
+
+	unsigned int n_sess; /* sessions that live */
+	unsigned int n_open; /* batches that are open */
+	unsigned int n_lookup; /* DNS look-ups under way */
+	unsigned int n_bouncers;
+	unsigned int n_foreign; /* VirtualMTAs that others own */
+	unsigned int n_asked;	/* requests carried out */
+	int64_t last_work; /* monotonic ms: when something last went on */
+	int64_t next_live; /* monotonic ms */
+	int64_t next_chores; /* monotonic ms */
+	bool complained_live;
+	bool full_look;	   /* look at everything again */
+	bool owned;	   /* something, in this round */
+	bool announced;	   /* the trigger said something */
+	bool stopping;	   /* finish what is in flight, start nothing */
+	bool broken;	   /* a batch could not be written: replay is due */
+	bool traced;	   /* --trace has had its session */
+	struct run_count count;
+
+	struct loop_timer *sched_timer; /* 0 ms: run the scheduler */
+	struct loop_timer *wake_timer;	/* the next queue's time */
+	struct loop_timer *tick_timer;	/* housekeeping */
+	struct loop_timer *stop_timer;	/* end of the 30 s grace */
+	struct loop_signal *sig[3];
+	struct conf **old_conf; /* that something may still point into */
+	size_t n_old_conf;
+	struct loop_io *watch_io;	/* inotify: trigger and control/ */
+	int watch_fd;
+};
+
+/*
+ * Begin to stop: nothing new is started, what is in flight may end. at_once:
+ * it may not; also when the journal has failed.
+ */
+void worker_stop(struct worker *w, bool at_once);
+/*
+ * Work as worker number index of opt->workers until there is nothing left to
+ * do for the mode. 0, or -1 with err.
+ */
+int worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
+    unsigned int index, struct total *total, struct verr *err);
+/* Run the scheduler in the next turn. */
+void worker_kick(struct worker *w);
+
+#endif

@@ -1,0 +1,315 @@
+/*
+ * Commits while they are filled: recipients are sorted into parts, one for
+ * each key (queue, priority, schedule, job, source), a new one after
+ * COMMIT_BATCH_RCPTS recipients. A part keeps its lines as text, as they will
+ * be in the file; only what is not known before the end (the offset of a
+ * content, and whether it is shared) is left out. Nothing touches the disk
+ * before commit_finish (finish.c).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/stamp.h"
+#include "spool/batch.h"
+#include "spool/commit_int.h"
+
+struct commit *
+commit_new(struct spool *sp)
+{
+	struct commit *c = xcalloc(1, sizeof(*c));
+
+	c->sp = sp;
+	c->now = sys_now(sp->sys);
+	map_init(&c->keys);
+	return (c);
+}
+
+static void
+part_free(struct part *p)
+{
+	free(p->msg);
+	buf_release(&p->text);
+	free(p);
+}
+
+static void
+entry_free(void *arg)
+{
+	struct commit_entry *k = arg;
+
+	free(k->vmta);
+	free(k->domain);
+	free(k->header);
+	free(k);
+}
+
+void
+commit_free(struct commit *c)
+{
+	size_t i;
+
+	if (c == NULL)
+		return;
+	for (i = 0; i < c->n_content; i++)
+		free(c->content[i].owned);
+	for (i = 0; i < c->n_part; i++)
+		part_free(c->part[i]);
+	map_release(&c->keys, entry_free);
+	free(c->content);
+	free(c->part);
+	buf_release(&c->scratch);
+	buf_release(&c->line);
+	free(c);
+}
+
+/* Room for one more of an array that doubles. */
+static void *
+grow(void *p, size_t n, size_t *cap, size_t size)
+{
+	if (n < *cap)
+		return (p);
+	*cap = *cap > 0 ? *cap * 2 : 4;
+	return (xreallocarray(p, *cap, size));
+}
+
+size_t
+commit_content(struct commit *c, const void *p, size_t n)
+{
+	struct content *k;
+
+	c->content = grow(c->content, c->n_content, &c->cap_content,
+	    sizeof(*c->content));
+	k = &c->content[c->n_content];
+	*k = (struct content) { .p = p, .n = n, .hash = map_hash(p, n) };
+	c->bytes += n;
+	return (c->n_content++);
+}
+
+size_t
+commit_content_take(struct commit *c, struct buf *b)
+{
+	size_t n = b->len, i;
+	char *p = buf_take(b);
+
+	i = commit_content(c, p, n);
+	c->content[i].owned = p;
+	return (i);
+}
+
+/* Can this be a value of a header line? NULL and "" are. */
+static bool
+text_ok(const char *s)
+{
+	for (; s != NULL && *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return (false);
+	return (true);
+}
+
+/* Can this be a word of a line, with others after it? NULL and "" are. */
+static bool
+word_ok(const char *s)
+{
+	return (text_ok(s) && (s == NULL || strchr(s, ' ') == NULL));
+}
+
+static bool
+empty(const char *s)
+{
+	return (s == NULL || *s == '\0');
+}
+
+/* Refuse what the format cannot hold. */
+static int
+rcpt_check(const struct commit *c, const struct commit_key *key,
+    const struct commit_msg *m, const struct commit_rcpt *r,
+    struct verr *err)
+{
+	if (!spool_vmta_valid(key->vmta))
+		return (verr_set(err, VEX_DATA, "bad VirtualMTA name '%s'",
+		    key->vmta));
+	if (!spool_domain_valid(key->domain))
+		return (verr_set(err, VEX_DATA, "bad queue domain '%s'",
+		    key->domain));
+	if (!text_ok(key->pool) || !text_ok(key->job) ||
+	    !text_ok(key->source) || !text_ok(key->source_type) ||
+	    !text_ok(key->source_mta) || key->prio < 0 || key->prio > 100)
+		return (verr_set(err, VEX_DATA,
+		    "bad pool, job, source or priority"));
+	if (!id_valid(m->msgid) || m->content >= c->n_content ||
+	    c->content[m->content].n > UINT32_MAX || !word_ok(m->envid) ||
+	    !text_ok(m->sender) || m->sender == NULL ||
+	    strcmp(m->sender, "<>") == 0)
+		return (verr_set(err, VEX_DATA,
+		    "bad sender, envelope id, message id or size"));
+	if (!word_ok(r->notify) || !word_ok(r->orcpt) || !text_ok(r->rcpt) ||
+	    empty(r->rcpt))
+		return (verr_set(err, VEX_DATA,
+		    "bad recipient, ORCPT or NOTIFY"));
+	return (0);
+}
+
+/* `name: value` unless there is no value. */
+static void
+header_add(struct buf *b, const char *name, const char *value)
+{
+	if (empty(value))
+		return;
+	buf_adds(b, name);
+	buf_adds(b, value);
+	buf_addc(b, '\n');
+}
+
+/* The header lines of a key but `id` and `content`; they are its name, too. */
+static void
+key_text(const struct commit *c, const struct commit_key *key, struct buf *b)
+{
+	char at[STAMP_NAME_LEN + 1];
+	int64_t queued = key->queued != 0 ? key->queued : c->now;
+
+	buf_clear(b);
+	header_add(b, "domain: ", key->domain);
+	header_add(b, "vmta: ", key->vmta);
+	header_add(b, "pool: ", key->pool);
+	header_add(b, "job: ", key->job);
+	buf_addf(b, "priority: %d\n", key->prio);
+	header_add(b, "queued: ", stamp_name(queued, at));
+	header_add(b, "due: ",
+	    stamp_name(key->due != 0 ? key->due : c->now, at));
+	header_add(b, "source: ", key->source);
+	header_add(b, "source-type: ", key->source_type);
+	header_add(b, "source-mta: ", key->source_mta);
+}
+
+/* The key's entry; made when it is new. */
+static struct commit_entry *
+key_entry(struct commit *c, const struct commit_key *key)
+{
+	struct commit_entry *k;
+
+	key_text(c, key, &c->scratch);
+	k = map_get(&c->keys, c->scratch.p);
+	if (k != NULL)
+		return (k);
+	k = xcalloc(1, sizeof(*k));
+	k->vmta = xstrdup(key->vmta);
+	k->domain = xstrdup(key->domain);
+	k->header = xstrdup(c->scratch.p);
+	k->prio = key->prio;
+	k->due = key->due != 0 ? key->due : c->now;
+	k->job = batch_job_hash(key->job);
+	(void)map_put(&c->keys, k->header, k);
+	return (k);
+}
+
+/* The part that takes the key's next recipient. */
+static struct part *
+key_part(struct commit *c, struct commit_entry *k)
+{
+	if (k->part != NULL && k->part->n_rcpt < COMMIT_BATCH_RCPTS)
+		return (k->part);
+	c->part = grow(c->part, c->n_part, &c->cap_part, sizeof(*c->part));
+	k->part = xcalloc(1, sizeof(*k->part));
+	k->part->key = k;
+	k->part->number = c->n_part;
+	c->part[c->n_part++] = k->part;
+	return (k->part);
+}
+
+/* `M MSGID FLAGS LONGEST DOTS RET ENVID SENDER`. */
+static void
+msg_line(struct buf *b, const struct commit_msg *m)
+{
+	char flags[4];
+	size_t n = 0;
+
+	if ((m->flags & BATCH_8BIT_BODY) != 0)
+		flags[n++] = '8';
+	if ((m->flags & BATCH_8BIT_HEADER) != 0)
+		flags[n++] = 'h';
+	if ((m->flags & BATCH_UTF8_SENDER) != 0)
+		flags[n++] = 'u';
+	if (n == 0)
+		flags[n++] = '-';
+	flags[n] = '\0';
+	buf_clear(b);
+	buf_addf(b, "M %s %s %lu %lu %c %s %s\n", m->msgid, flags,
+	    (unsigned long)m->longest, (unsigned long)m->dots,
+	    m->ret != '\0' ? m->ret : '-', empty(m->envid) ? "-" : m->envid,
+	    *m->sender != '\0' ? m->sender : "<>");
+}
+
+/* Begin a message in p unless it is the one that its last line is for. */
+static void
+part_msg(struct commit *c, struct part *p, const struct commit_msg *m)
+{
+	struct part_msg *last;
+
+	msg_line(&c->line, m);
+	if (p->n_msg > 0) {
+		last = &p->msg[p->n_msg - 1];
+		if (last->content == m->content &&
+		    last->rcpts - last->text == c->line.len &&
+		    memcmp(p->text.p + last->text, c->line.p, c->line.len) ==
+			0)
+			return;
+	}
+	p->msg = grow(p->msg, p->n_msg, &p->cap_msg, sizeof(*p->msg));
+	last = &p->msg[p->n_msg++];
+	last->content = m->content;
+	last->text = p->text.len;
+	buf_add(&p->text, c->line.p, c->line.len);
+	last->rcpts = p->text.len;
+}
+
+int
+commit_rcpt(struct commit *c, const struct commit_key *key,
+    const struct commit_msg *msg, const struct commit_rcpt *rcpt,
+    struct verr *err)
+{
+	struct part *p;
+
+	if (rcpt_check(c, key, msg, rcpt, err) == -1)
+		return (-1);
+	p = key_part(c, key_entry(c, key));
+	part_msg(c, p, msg);
+	/* the fixed fields are filled in when the batch is written */
+	buf_addf(&p->text, "R %c%61s %lu %s %s %s\n", rcpt->held ? 'h' : '-',
+	    "", (unsigned long)rcpt->index,
+	    empty(rcpt->notify) ? "-" : rcpt->notify,
+	    empty(rcpt->orcpt) ? "-" : rcpt->orcpt, rcpt->rcpt);
+	p->n_rcpt++;
+	c->n_rcpt++;
+	return (0);
+}
+
+uint64_t
+commit_bytes(const struct commit *c)
+{
+	return (c->bytes);
+}
+
+size_t
+commit_rcpts(const struct commit *c)
+{
+	return (c->n_rcpt);
+}
+
+size_t
+commit_batches(const struct commit *c)
+{
+	return (c->n_part);
+}
+
+void
+commit_submit(struct commit *c, const char *hash, uint64_t count,
+    const char *msgid)
+{
+	/* what is not of the form is refused by commit_finish */
+	memset(c->hash, 0, sizeof(c->hash));
+	memset(c->msgid, 0, sizeof(c->msgid));
+	memcpy(c->hash, hash, strnlen(hash, SUBMIT_HASH_LEN));
+	memcpy(c->msgid, msgid, strnlen(msgid, ID_LEN));
+	c->count = count;
+}

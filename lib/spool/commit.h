@@ -1,0 +1,120 @@
+/*
+ * Commits: what is put in the spool all at once, durably, or not at all. A
+ * commit may go to many queues; it writes one batch file for each key.
+ *
+ *	c = commit_new(sp);
+ *	content = commit_content(c, bytes, n);
+ *	commit_rcpt(c, &key, &msg, &rcpt, &err);	once a recipient
+ *	commit_finish(c, &err);
+ *	commit_free(c);
+ *
+ * A struct commit may be filled in one thread and finished in another; two
+ * commits have nothing in common but the struct spool, which they only read.
+ */
+#ifndef VMTA_SPOOL_COMMIT_H
+#define VMTA_SPOOL_COMMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/id.h"
+
+struct spool;
+struct commit;
+
+/* Recipients of a batch; more of one key are cut into several batches. */
+#define COMMIT_BATCH_RCPTS 10000
+
+/* The queue, and what all recipients of a batch have in common. */
+struct commit_key {
+	const char *vmta;
+	const char *domain;
+	const char *pool; /* NULL or "": none, as the following */
+	const char *job;
+	const char *source;
+	const char *source_type;
+	const char *source_mta;
+	int prio;	/* 0 to 100 */
+	int64_t due;	/* seconds, UTC; 0: at once */
+	int64_t queued; /* seconds, UTC; 0: the time of commit_new */
+};
+
+struct commit_msg {
+	const char *msgid; /* an id */
+	size_t content;	   /* from commit_content */
+	unsigned int flags; /* BATCH_8BIT_BODY ... (spool/batch.h) */
+	uint32_t longest;  /* octets of the longest line without CRLF */
+	uint32_t dots;	   /* lines that begin with a dot */
+	char ret;	   /* 'F', 'H', or '-' (or 0) for none */
+	const char *envid; /* xtext; NULL or "": none */
+	const char *sender; /* "": null path */
+};
+
+struct commit_rcpt {
+	uint32_t index;	    /* rcptIndex */
+	const char *notify; /* letters of NSFD; NULL or "": none */
+	const char *orcpt;  /* `type;xtext`; NULL or "": none */
+	const char *rcpt;   /* as on the wire, without <> */
+	bool held;	    /* wait for vmta-queue release */
+};
+
+/* Never NULL. sp must outlive it. */
+struct commit *commit_new(struct spool *sp);
+/* Frees; what was not finished leaves nothing behind. NULL is legal. */
+void commit_free(struct commit *c);
+
+/*
+ * Add a content (CRLF line ends, not dot-stuffed; less than 4 GiB); returns
+ * its number. The bytes are not copied: they must live, unchanged, until
+ * commit_free.
+ */
+size_t commit_content(struct commit *c, const void *p, size_t n);
+/* The same for bytes that the commit takes over; b is empty afterwards. */
+size_t commit_content_take(struct commit *c, struct buf *b);
+
+/*
+ * Add a recipient; all texts are copied. Recipients of one message that
+ * follow one another share its M line in each batch. 0, or -1 with VEX_DATA
+ * when something in it cannot be stored (control bytes, bad names, ranges);
+ * the commit is as before then.
+ */
+int commit_rcpt(struct commit *c, const struct commit_key *key,
+    const struct commit_msg *msg, const struct commit_rcpt *rcpt,
+    struct verr *err);
+
+/* Octets of content, recipients and batches so far: when to finish. */
+uint64_t commit_bytes(const struct commit *c);
+size_t commit_rcpts(const struct commit *c);
+size_t commit_batches(const struct commit *c);
+
+/*
+ * The commit also says that `count` messages of the submission with this
+ * hash (spool/submit.h) are taken, the last of them msgid. Texts are copied.
+ */
+void commit_submit(struct commit *c, const char *hash, uint64_t count,
+    const char *msgid);
+
+/*
+ * Put it in the spool. 0: all of it is durable, or a durable record has it
+ * that is rolled forward by whoever finds it. -1: nothing of it is visible
+ * (VEX_TEMP, VEX_IO, VEX_DATA: bad submit data). A commit without recipients
+ * only notes its submit id, if any. To be called once.
+ */
+int commit_finish(struct commit *c, struct verr *err);
+
+/*
+ * Roll forward the records in commit/ whose writer is gone. *ret_any (may be
+ * NULL): there was one. 0 or -1 (the rest is tried all the same).
+ */
+int commit_recover(struct spool *sp, bool *ret_any, struct verr *err);
+/*
+ * When no injector is alive: roll forward, then remove what lies in tmp,
+ * records that were not complete, and shared content that no batch uses. Does
+ * nothing, successfully, while an injector lives. 0 or -1.
+ */
+int commit_sweep(struct spool *sp, struct verr *err);
+
+#endif

@@ -1,0 +1,303 @@
+/*
+ * What dead injectors left behind. A record in commit/ without a lock is of
+ * a dead writer; doing what it says is idempotent, and two that try it keep
+ * each other out by the same lock. Everything else that is in tmp, or is a
+ * record with a dot, or content that no batch names, was never visible: it
+ * is removed when no injector is alive, since only then it is nobody's.
+ *
+ * An owner renames batches while we look, and a walk may miss a name that
+ * moves: so content is judged only while this process owns all VirtualMTAs.
+ */
+#include <sys/file.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "spool/commit.h"
+#include "spool/list.h"
+#include "spool/owner.h"
+#include "spool/publish.h"
+#include "spool/trigger.h"
+
+/* The largest record that is believed: a few million queues. */
+#define RECOVER_MAX (1024U * 1024 * 1024)
+
+struct recover {
+	struct spool *sp;
+	struct verr *err; /* the last failure */
+	bool any;
+	bool failed;
+	bool busy; /* a record that somebody else holds */
+	/* a sweep's */
+	const char *vmta;
+	struct owner *owner;
+	struct map content; /* batch id -> name in content/ */
+	int tmp_fd;
+};
+
+/* Read and do a record that is open and locked. */
+static int
+recover_locked(struct recover *rc, const char *name)
+{
+	struct buf b = BUF_INIT;
+	struct record r;
+	int ret = -1;
+
+	if (file_read(rc->sp->sys, rc->sp->commit_fd, name, RECOVER_MAX, &b,
+		rc->err) == -1) {
+		/* done by another one before we had the lock */
+		ret = errno == ENOENT ? 0 : -1;
+	} else if (record_parse(b.p, b.len, &r) == -1) {
+		(void)verr_set(rc->err, VEX_IO,
+		    "commit/%s is damaged: see vmta-check spool", name);
+	} else {
+		rc->any = true;
+		ret = record_forward(rc->sp, &r, name, rc->err);
+		record_release(&r);
+	}
+	buf_release(&b);
+	return (ret);
+}
+
+/* A name in commit/. */
+static int
+recover_name(void *arg, const char *name)
+{
+	struct recover *rc = arg;
+	struct sys *sys = rc->sp->sys;
+	int fd;
+
+	if (!id_valid(name))
+		return (0);
+	fd = sys->openat(sys, rc->sp->commit_fd, name,
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd == -1) {
+		if (errno != ENOENT) {
+			(void)verr_sys(rc->err, "open commit/%s", name);
+			rc->failed = true;
+		}
+		return (0);
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+		rc->busy = true;
+	else if (recover_locked(rc, name) == -1)
+		rc->failed = true;
+	(void)sys->close(sys, fd);
+	return (0);
+}
+
+/* All records. */
+static int
+recover_all(struct recover *rc)
+{
+	if (spool_walk(rc->sp, rc->sp->commit_fd, recover_name, rc, rc->err) ==
+	    -1)
+		return (-1);
+	if (rc->any)
+		(void)trigger_mark(rc->sp, NULL);
+	return (rc->failed ? -1 : 0);
+}
+
+int
+commit_recover(struct spool *sp, bool *ret_any, struct verr *err)
+{
+	struct recover rc = { .sp = sp, .err = err };
+	int ret = recover_all(&rc);
+
+	if (ret_any != NULL)
+		*ret_any = rc.any;
+	return (ret);
+}
+
+/* Remove dfd/name; what is gone is gone. */
+static void
+sweep_unlink(struct recover *rc, int dfd, const char *name)
+{
+	if (rc->sp->sys->unlinkat(rc->sp->sys, dfd, name, 0) == 0 ||
+	    errno == ENOENT)
+		return;
+	(void)verr_sys(rc->err, "remove %s", name);
+	rc->failed = true;
+}
+
+/* A record that was not complete. */
+static int
+sweep_record(void *arg, const char *name)
+{
+	struct recover *rc = arg;
+
+	if (name[0] == '.' && id_valid(name + 1))
+		sweep_unlink(rc, rc->sp->commit_fd, name);
+	return (0);
+}
+
+/* A file in tmp. */
+static int
+sweep_tmp_name(void *arg, const char *name)
+{
+	struct recover *rc = arg;
+	struct batch_name n;
+
+	if (batch_name_parse(name, &n) == 0)
+		sweep_unlink(rc, rc->tmp_fd, name);
+	return (0);
+}
+
+/* A VirtualMTA's tmp. */
+static int
+sweep_tmp(void *arg, const char *vmta, bool foreign)
+{
+	struct recover *rc = arg;
+	struct sys *sys = rc->sp->sys;
+	int fd;
+
+	if (foreign)
+		return (0);
+	fd = spool_dir(rc->sp, rc->sp->queue_fd, vmta, rc->err);
+	if (fd == -1)
+		return (0); /* no directory, or gone */
+	rc->tmp_fd = spool_dir(rc->sp, fd, "tmp", rc->err);
+	(void)sys->close(sys, fd);
+	if (rc->tmp_fd == -1)
+		return (0);
+	if (spool_walk(rc->sp, rc->tmp_fd, sweep_tmp_name, rc, rc->err) == -1)
+		rc->failed = true;
+	(void)sys->close(sys, rc->tmp_fd);
+	return (0);
+}
+
+/* A name in content/: CONTENTID-BATCHID. */
+static int
+sweep_content_name(void *arg, const char *name)
+{
+	struct recover *rc = arg;
+	const char *batch = name + ID_LEN + 1;
+
+	if (strlen(name) != 2 * ID_LEN + 1 || name[ID_LEN] != '-' ||
+	    !id_valid(batch))
+		return (0);
+	free(map_put(&rc->content, batch, xstrdup(name)));
+	return (0);
+}
+
+/* Own it, so that nothing moves while we look; else end the walk. */
+static int
+sweep_own(void *arg, const char *vmta, bool foreign)
+{
+	struct recover *rc = arg;
+	int ret;
+
+	if (foreign)
+		return (0);
+	ret = owner_try(rc->owner, vmta, rc->err);
+	if (ret == -1)
+		rc->failed = true;
+	return (ret);
+}
+
+/* A batch: its content is used. */
+static int
+sweep_used(void *arg, const char *file, const struct batch_name *n)
+{
+	struct recover *rc = arg;
+
+	(void)file;
+	if (n != NULL)
+		free(map_del(&rc->content, n->id.s));
+	return (0);
+}
+
+static int
+sweep_domain_new(void *arg, const char *domain, bool foreign)
+{
+	struct recover *rc = arg;
+
+	return (foreign ? 0 :
+	    spool_batches(rc->sp, rc->vmta, BATCH_NEW, domain, sweep_used, rc,
+		rc->err));
+}
+
+static int
+sweep_domain_cur(void *arg, const char *domain, bool foreign)
+{
+	struct recover *rc = arg;
+
+	return (foreign ? 0 :
+	    spool_batches(rc->sp, rc->vmta, BATCH_CUR, domain, sweep_used, rc,
+		rc->err));
+}
+
+/* All batches of a VirtualMTA. */
+static int
+sweep_vmta(void *arg, const char *vmta, bool foreign)
+{
+	struct recover *rc = arg;
+
+	if (foreign)
+		return (0);
+	rc->vmta = vmta;
+	if (spool_domains(rc->sp, vmta, BATCH_NEW, sweep_domain_new, rc,
+		rc->err) == -1)
+		return (-1);
+	return (spool_domains(rc->sp, vmta, BATCH_CUR, sweep_domain_cur, rc,
+	    rc->err));
+}
+
+/* Shared content that no batch names. 0 or -1. */
+static int
+sweep_content(struct recover *rc)
+{
+	struct spool *sp = rc->sp;
+	const char *name;
+	size_t i = 0;
+	int ret;
+
+	map_init(&rc->content);
+	ret = spool_walk(sp, sp->content_fd, sweep_content_name, rc, rc->err);
+	if (ret == -1 || rc->content.n == 0)
+		goto out;
+	ret = owner_open(sp, &rc->owner, rc->err);
+	if (ret == -1)
+		goto out;
+	ret = spool_vmtas(sp, sweep_own, rc, rc->err);
+	if (ret == 0)
+		ret = spool_vmtas(sp, sweep_vmta, rc, rc->err);
+	while (ret == 0 && (name = map_next(&rc->content, &i, NULL)) != NULL)
+		sweep_unlink(rc, sp->content_fd, name);
+	owner_close(rc->owner);
+out:
+	map_release(&rc->content, free);
+	return (ret == -1 ? -1 : 0);
+}
+
+int
+commit_sweep(struct spool *sp, struct verr *err)
+{
+	struct recover rc = { .sp = sp, .err = err };
+	int fd, ret;
+
+	fd = sp->sys->openat(sp->sys, sp->commit_fd, ".",
+	    O_RDONLY | O_DIRECTORY, 0);
+	if (fd == -1)
+		return (verr_sys(err, "open commit"));
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		ret = errno == EWOULDBLOCK ? 0 : verr_sys(err, "lock commit");
+		(void)sp->sys->close(sp->sys, fd);
+		return (ret);
+	}
+	ret = recover_all(&rc);
+	/* what a record still needs is in tmp: leave it alone then */
+	if (ret == 0 && !rc.busy) {
+		if (spool_walk(sp, sp->commit_fd, sweep_record, &rc, err) ==
+			-1 ||
+		    spool_vmtas(sp, sweep_tmp, &rc, err) == -1 ||
+		    sweep_content(&rc) == -1)
+			ret = -1;
+	}
+	(void)sp->sys->close(sp->sys, fd);
+	return (rc.failed ? -1 : ret);
+}

@@ -1,0 +1,228 @@
+/* Selections: a table of keys, matched from the outside in. */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/unit.h"
+#include "spool/select.h"
+
+static const char *const select_name[SELECT_KEYS] = {
+	[SELECT_QUEUE] = "queue",
+	[SELECT_VMTA] = "vmta",
+	[SELECT_DOMAIN] = "domain",
+	[SELECT_FROM] = "from",
+	[SELECT_RCPT] = "rcpt",
+	[SELECT_JOB] = "job",
+	[SELECT_ENVID] = "envid",
+	[SELECT_STATE] = "state",
+	[SELECT_ID] = "id",
+};
+
+static const char *const select_states[] = { "new", "deferred", "held" };
+
+const char *
+batch_state_word(char state)
+{
+	switch (state) {
+	case BATCH_FRESH:
+		return ("new");
+	case BATCH_DEFERRED:
+		return ("deferred");
+	case BATCH_HELD:
+	case BATCH_HELD_TRIED:
+		return ("held");
+	case BATCH_DELIVERED:
+		return ("delivered");
+	default:
+		return ("bounced");
+	}
+}
+
+void
+selection_init(struct selection *s)
+{
+	memset(s, 0, sizeof(*s));
+}
+
+void
+selection_release(struct selection *s)
+{
+	size_t k, i;
+
+	for (k = 0; k < SELECT_KEYS; k++) {
+		for (i = 0; i < s->n[k]; i++)
+			free(s->value[k][i]);
+		free(s->value[k]);
+	}
+	selection_init(s);
+}
+
+/* One of the states that are not final? */
+static bool
+select_state_known(const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(select_states) / sizeof(select_states[0]); i++)
+		if (strcmp(select_states[i], value) == 0)
+			return (true);
+	return (false);
+}
+
+int
+selection_add(struct selection *s, const char *key, const char *value,
+    struct verr *err)
+{
+	int64_t ms;
+	size_t k;
+
+	if (strcmp(key, "all") == 0) {
+		s->all = true;
+		return (0);
+	}
+	if (strcmp(key, "older-than") == 0) {
+		if (unit_interval(value, &ms) == -1)
+			return (verr_set(err, VEX_USAGE,
+			    "--older-than: not an interval: %s", value));
+		s->older_than = ms / 1000;
+		return (0);
+	}
+	for (k = 0; k < SELECT_KEYS; k++)
+		if (strcmp(key, select_name[k]) == 0)
+			break;
+	if (k == SELECT_KEYS)
+		return (1);
+	if (*value == '\0' ||
+	    (k == SELECT_STATE && !select_state_known(value)))
+		return (verr_set(err, VEX_USAGE, "--%s: unusable value: %s",
+		    key, value));
+	s->value[k] = xreallocarray(s->value[k], s->n[k] + 1,
+	    sizeof(char *));
+	s->value[k][s->n[k]++] = xstrdup(value);
+	return (0);
+}
+
+bool
+selection_empty(const struct selection *s)
+{
+	size_t k;
+
+	for (k = 0; k < SELECT_KEYS; k++)
+		if (s->n[k] > 0)
+			return (false);
+	return (!s->all && s->older_than == 0);
+}
+
+/* A term of a request. */
+static char *
+select_term(const char *key, const char *value)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "%s=%s", key, value);
+	return (buf_take(&b));
+}
+
+char **
+selection_terms(const struct selection *s, size_t *ret_n)
+{
+	char **list = NULL, number[32];
+	size_t k, i, n = 0;
+
+	for (k = 0; k < SELECT_KEYS; k++) {
+		list = xreallocarray(list, n + s->n[k] + 2, sizeof(*list));
+		for (i = 0; i < s->n[k]; i++)
+			list[n++] = select_term(select_name[k],
+			    s->value[k][i]);
+	}
+	if (s->older_than > 0) {
+		(void)snprintf(number, sizeof(number), "%llds",
+		    (long long)s->older_than);
+		list[n++] = select_term("older-than", number);
+	}
+	if (s->all)
+		list[n++] = select_term("all", "yes");
+	*ret_n = n;
+	return (list);
+}
+
+/* Does one of the values of key match text? No values: yes. */
+static bool
+select_match(const struct selection *s, enum select_key key, const char *text)
+{
+	size_t i;
+
+	if (s->n[key] == 0)
+		return (true);
+	for (i = 0; i < s->n[key]; i++)
+		if (text != NULL &&
+		    fnmatch(s->value[key][i], text,
+			FNM_CASEFOLD | FNM_NOESCAPE) == 0)
+			return (true);
+	return (false);
+}
+
+bool
+selection_vmta(const struct selection *s, const char *vmta)
+{
+	const char *slash;
+	size_t i;
+
+	if (!select_match(s, SELECT_VMTA, vmta))
+		return (false);
+	for (i = 0; i < s->n[SELECT_QUEUE]; i++) {
+		slash = strrchr(s->value[SELECT_QUEUE][i], '/');
+		if (slash == NULL ||
+		    fnmatch(slash + 1, vmta, FNM_CASEFOLD | FNM_NOESCAPE) == 0)
+			return (true);
+	}
+	return (s->n[SELECT_QUEUE] == 0);
+}
+
+bool
+selection_queue(const struct selection *s, const char *domain,
+    const char *vmta)
+{
+	char name[512];
+
+	(void)snprintf(name, sizeof(name), "%s/%s", domain, vmta);
+	return (select_match(s, SELECT_VMTA, vmta) &&
+	    select_match(s, SELECT_DOMAIN, domain) &&
+	    select_match(s, SELECT_QUEUE, name));
+}
+
+bool
+selection_batch(const struct selection *s, const struct batch_header *h,
+    int64_t now)
+{
+	if (s->older_than > 0 && now - h->queued < s->older_than)
+		return (false);
+	return (select_match(s, SELECT_JOB, h->job));
+}
+
+bool
+selection_needs_text(const struct selection *s)
+{
+	return (s->n[SELECT_FROM] > 0 || s->n[SELECT_RCPT] > 0 ||
+	    s->n[SELECT_ENVID] > 0 || s->n[SELECT_ID] > 0);
+}
+
+bool
+selection_state(const struct selection *s, char state)
+{
+	return (select_match(s, SELECT_STATE, batch_state_word(state)));
+}
+
+bool
+selection_rcpt(const struct selection *s, const struct batch_msg *m,
+    const struct batch_rcpt *r)
+{
+	return (selection_state(s, r->state) &&
+	    select_match(s, SELECT_FROM, m->sender) &&
+	    select_match(s, SELECT_RCPT, r->rcpt) &&
+	    select_match(s, SELECT_ENVID, m->envid) &&
+	    select_match(s, SELECT_ID, m->msgid));
+}
