@@ -36,7 +36,7 @@ V ?= $(if $(findstring clang,$(CC)),clang,release)
 B := build/$V
 Q := $(if $(VERBOSE),,@)
 
-MAKEFLAGS += --no-builtin-rules
+MAKEFLAGS += --no-builtin-rules --no-print-directory
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j2
 endif
@@ -74,7 +74,7 @@ TEST_LIBS := -lcmocka
 # What there is ---------------------------------------------------------------
 
 LIB_SRC := $(sort $(wildcard lib/*/*.c))
-LIB_OBJ := $(LIB_SRC:%.c=$B/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$B/obj/%.o)
 LIB := $B/libvmta.a
 
 # bin/vmta-X.c is a tool, bin/vmta-X-PART.c a part of it.
@@ -103,6 +103,7 @@ tools: $(TOOLS:%=$B/bin/%)
 units: $(UNIT)
 helpers: $(HELPERS)
 test-programs: all units helpers
+	@:
 
 # The flags of the last build: a change of them (or of CC) builds anew.
 FLAGS_NOW := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)
@@ -111,7 +112,7 @@ $(shell mkdir -p $B)
 $(file >$B/flags,$(FLAGS_NOW))
 endif
 
-$B/%.o: %.c $B/flags
+$B/obj/%.o: %.c $B/flags
 	@mkdir -p $(@D)
 	$(if $(VERBOSE),,@echo "  CC    $<")
 	$Q$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -132,24 +133,25 @@ $Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^)
 endef
 
 define tool_rule
-$B/bin/$1: $(patsubst %.c,$B/%.o,bin/$1.c $(wildcard bin/$1-*.c)) $(LIB)
+$B/bin/$1: $(patsubst %.c,$B/obj/%.o,bin/$1.c \
+	$(wildcard bin/$1-*.c)) $(LIB)
 	$$(link) $(LIBS)
 bin/$1: $B/bin/$1
 	$Qln -f $$< $$@ 2>/dev/null || cp $$< $$@
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool_rule,$t)))
 
-$(UNIT): %: %.o $(LIB)
+$(UNIT): $B/%: $B/obj/%.o $(LIB)
 	$(link) $(TEST_LIBS) $(LIBS)
-$(HELPER_ONE): %: %.o $(LIB)
+$(HELPER_ONE): $B/%: $B/obj/%.o $(LIB)
 	$(link) $(LIBS)
 define helper_rule
-$1: $(patsubst %.c,$B/%.o,$(wildcard $(1:$B/%=%)/*.c)) $(LIB)
+$1: $(patsubst %.c,$B/obj/%.o,$(wildcard $(1:$B/%=%)/*.c)) $(LIB)
 	$$(link) $(LIBS)
 endef
 $(foreach h,$(HELPER_DIR),$(eval $(call helper_rule,$h)))
 
--include $(wildcard $B/*/*.d $B/*/*/*.d $B/*/*/*/*.d)
+-include $(wildcard $(addprefix $B/obj/,*/*.d */*/*.d */*/*/*.d))
 
 # Dependencies ----------------------------------------------------------------
 
@@ -199,7 +201,9 @@ cov: deps-lint peers
 	@find build/cov -name '*.gcda' -delete
 	@$(MAKE) V=cov run-tests
 	@gcovr --root . --filter 'lib/' --object-directory build/cov \
-	    --sort-percentage --fail-under-line $(COV_MIN) build/cov
+	    --txt build/cov/lines.txt --print-summary \
+	    --fail-under-line $(COV_MIN) build/cov/obj
+	@echo "cov: the lines that no test reached are in build/cov/lines.txt"
 
 # Style ---------------------------------------------------------------------------
 

@@ -14,15 +14,14 @@
 
 enum { O_CONFIG = 1, O_DEFAULTS, O_EXPLAIN, O_MANUAL };
 
-static const struct cli_opt opts[] = {
-	{ "config", 'C', "FILE", "check this file", O_CONFIG },
+static const struct cli_opt opts[] = { { "config", 'C', "FILE",
+					   "check this file", O_CONFIG },
 	{ "print-defaults", 0, NULL, "print all parameters with defaults",
 	    O_DEFAULTS },
 	{ "explain", 0, "DOMAIN/VMTA",
 	    "print each value of a queue and where it is from", O_EXPLAIN },
 	{ "print-manual", 0, NULL, "print the parameters as mdoc", O_MANUAL },
-	CLI_END
-};
+	CLI_END };
 static const struct cli_tool tool = { "vmta-check config", "[OPTION ...]",
 	"Read and check the configuration.", opts };
 
@@ -35,9 +34,11 @@ say_ok(const struct conf *c)
 
 	while ((s = conf_list_next(&warn, s)) != NULL)
 		(void)fprintf(stderr, "%s\n", s);
-	(void)fprintf(stderr, "%s: ok, %zu virtual-mta, %zu virtual-mta-pool, "
-	    "%zu acct-file, %u warnings\n", conf_file(c), conf_vmta_n(c),
-	    conf_pool_n(c), conf_acct_n(c), warn.n);
+	(void)fprintf(stderr,
+	    "%s: ok, %zu virtual-mta, %zu virtual-mta-pool, "
+	    "%zu acct-file, %u warnings\n",
+	    conf_file(c), conf_vmta_n(c), conf_pool_n(c), conf_acct_n(c),
+	    warn.n);
 }
 
 /* Write text to standard output. */
@@ -60,8 +61,8 @@ explain(const struct cli *cli, const struct conf *c, const char *queue)
 
 	(void)snprintf(domain, sizeof(domain), "%.*s",
 	    slash != NULL ? (int)(slash - queue) : 0, queue);
-	if (slash == NULL || conf_explain(c, domain, slash + 1, &text,
-	    &err) == -1) {
+	if (slash == NULL ||
+	    conf_explain(c, domain, slash + 1, &text, &err) == -1) {
 		if (slash == NULL)
 			(void)verr_set(&err, VEX_USAGE,
 			    "--explain %s: expected DOMAIN/VMTA", queue);

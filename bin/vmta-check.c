@@ -18,9 +18,10 @@ static const struct {
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const struct cli_opt opts[] = { CLI_END };
-static const struct cli_tool tool = { "vmta-check",
-	"COMMAND [OPTION ...]", "Check what vmta works with; "
-	"COMMAND --help tells more of each.", opts };
+static const struct cli_tool tool = { "vmta-check", "COMMAND [OPTION ...]",
+	"Check what vmta works with; "
+	"COMMAND --help tells more of each.",
+	opts };
 
 /* Print the commands, after the options that --help has shown. */
 static void
@@ -54,8 +55,9 @@ main(int argc, char **argv)
 	for (i = 0; i < NCOMMANDS && cli.nrest > 0; i++)
 		if (strcmp(commands[i].name, cli.rest[0]) == 0)
 			return (commands[i].run(cli.nrest, cli.rest));
-	(void)verr_set(&err, VEX_USAGE, cli.nrest > 0 ?
-	    "unknown command '%s' (--help lists them)" :
-	    "no command given (--help lists them)", cli.rest[0]);
+	(void)verr_set(&err, VEX_USAGE,
+	    cli.nrest > 0 ? "unknown command '%s' (--help lists them)" :
+			    "no command given (--help lists them)",
+	    cli.rest[0]);
 	return (cli_fail(&cli, &err));
 }

@@ -176,7 +176,8 @@ void
 segment_reader_init(struct segment_reader *r, struct sys *sys, int fd,
     uint64_t off, uint64_t limit)
 {
-	*r = (struct segment_reader) { sys, fd, off, limit, NULL, 0, 0 };
+	*r = (struct segment_reader) { .sys = sys, .fd = fd, .off = off,
+		.limit = limit };
 	r->block = xmalloc(BLOCK + 1);
 }
 
@@ -207,8 +208,14 @@ reader_fill(struct segment_reader *r)
 		want = (size_t)left;
 	if (want == 0)
 		return (0);
-	n = sys_pread_all(r->sys, r->fd, r->block + r->have, want,
-	    (off_t)from);
+	if (r->stream)
+		do
+			n = r->sys->read(r->sys, r->fd, r->block + r->have,
+			    want);
+		while (n == -1 && errno == EINTR);
+	else
+		n = sys_pread_all(r->sys, r->fd, r->block + r->have, want,
+		    (off_t)from);
 	if (n > 0)
 		r->have += (size_t)n;
 	return (n > 0 ? 1 : (int)n);
@@ -266,4 +273,12 @@ segment_reader_line(struct segment_reader *r, char **ret_p, size_t *ret_n,
 	*ret_n = n;
 	*ret_whole = true;
 	return (1);
+}
+
+bool
+segment_reader_rest(struct segment_reader *r, char **ret_p, size_t *ret_n)
+{
+	*ret_p = r->block + r->at;
+	*ret_n = r->have - r->at;
+	return (*ret_n > 0 && *ret_n <= SEGMENT_LINE);
 }

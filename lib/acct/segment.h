@@ -52,6 +52,7 @@ struct segment_reader {
 	char *block;
 	size_t have; /* octets in block */
 	size_t at;   /* first of them not yet returned */
+	bool stream; /* a pipe: read on, instead of reading at an offset */
 };
 
 void segment_reader_init(struct segment_reader *r, struct sys *sys, int fd,
@@ -64,6 +65,12 @@ void segment_reader_init(struct segment_reader *r, struct sys *sys, int fd,
  */
 int segment_reader_line(struct segment_reader *r, char **ret_p, size_t *ret_n,
     bool *ret_whole);
+/*
+ * After the end: what is left without a line end (p[n] is writable); true if
+ * there is something, and it is not too long.
+ */
+bool segment_reader_rest(struct segment_reader *r, char **ret_p,
+    size_t *ret_n);
 void segment_reader_release(struct segment_reader *r);
 
 #endif

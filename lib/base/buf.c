@@ -44,6 +44,7 @@ buf_room(struct buf *b, size_t n)
 			cap *= 2;
 		b->p = xrealloc(b->p, cap);
 		b->cap = cap;
+		b->p[b->len] = '\0';
 	}
 	return (b->p + b->len);
 }

@@ -46,7 +46,8 @@ cli_tables(const struct cli_opt *opts, const char *lead)
 		if (opts[i].long_name != NULL) {
 			g->longs[at].name = opts[i].long_name;
 			g->longs[at].has_arg = opts[i].arg != NULL ?
-			    required_argument : no_argument;
+			    required_argument :
+			    no_argument;
 			g->longs[at++].val = CLI_LONG + (int)i;
 		}
 		if (opts[i].short_name != 0) {
@@ -157,13 +158,14 @@ cli_refuse(struct cli *cli, int how, struct verr *err)
 		for (o = cli->tool->opts; how == ':' && o->id != 0; o++)
 			if (optopt == CLI_LONG + (int)(o - cli->tool->opts))
 				return (verr_set(err, VEX_USAGE,
-				    "--%s needs an argument (%s)",
-				    o->long_name, o->arg));
-		return (verr_set(err, VEX_USAGE, optopt == 0 ?
-		    "unknown option %s" : "%s takes no argument", word));
+				    "--%s needs an argument (%s)", o->long_name,
+				    o->arg));
+		return (verr_set(err, VEX_USAGE,
+		    optopt == 0 ? "unknown option %s" : "%s takes no argument",
+		    word));
 	}
-	return (verr_set(err, VEX_USAGE, how == ':' ?
-	    "%s needs an argument" : "unknown option %s", name));
+	return (verr_set(err, VEX_USAGE,
+	    how == ':' ? "%s needs an argument" : "unknown option %s", name));
 }
 
 /* --help or --version. */

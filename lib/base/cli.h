@@ -37,7 +37,10 @@ struct cli_opt {
 	const char *help; /* one line; NULL: not shown */
 	int id;		  /* what cli_next returns; > 0 */
 };
-#define CLI_END { 0, 0, 0, 0, 0 }
+#define CLI_END               \
+	{                     \
+		0, 0, 0, 0, 0 \
+	}
 
 struct cli_tool {
 	const char *name;  /* vmta-queue */

@@ -2,9 +2,6 @@
  * The form of texts in vmta.conf beyond numbers. Each check is a function
  * from a text to "fits or not"; the table at the end binds it to the `check`
  * column of params.def and to the words of the error message.
- *
- * Regular expressions are only checked for their delimiters here: what is
- * between them is for the module that compiles them.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -14,6 +11,7 @@
 
 #include "base/unit.h"
 #include "conf/check.h"
+#include "conf/rule.h"
 
 /* Are the bits beyond the prefix all zero? */
 static bool
@@ -48,8 +46,9 @@ check_net(const char *s, size_t n, struct conf_addr *ret_net)
 	if (inet_pton(ret_net->family, text, ret_net->addr) != 1)
 		return (-1);
 	bits = size;
-	if (slash != NULL && (unit_int(text + (slash - s) + 1, &bits) == -1 ||
-	    bits > (int64_t)size))
+	if (slash != NULL &&
+	    (unit_int(text + (slash - s) + 1, &bits) == -1 ||
+		bits > (int64_t)size))
 		return (-1);
 	ret_net->bits = (unsigned)bits;
 	return (check_host_bits(ret_net->addr, size, ret_net->bits) ? 0 : -1);
@@ -61,22 +60,18 @@ check_in_net(const struct conf_addr *net, const struct conf_addr *a)
 	unsigned whole = net->bits / 8, rest = net->bits % 8;
 	uint8_t mask = (uint8_t)(0xff00 >> rest);
 
-	if (net->family != a->family ||
-	    memcmp(net->addr, a->addr, whole) != 0)
+	if (net->family != a->family || memcmp(net->addr, a->addr, whole) != 0)
 		return (false);
-	return (rest == 0 ||
-	    ((net->addr[whole] ^ a->addr[whole]) & mask) == 0);
+	return (rest == 0 || ((net->addr[whole] ^ a->addr[whole]) & mask) == 0);
 }
 
-/* Length of the first word of s. */
-static size_t
+size_t
 check_word(const char *s)
 {
 	return (strcspn(s, " \t"));
 }
 
-/* What follows the first word and the white space after it. */
-static const char *
+const char *
 check_after(const char *s)
 {
 	s += check_word(s);
@@ -105,7 +100,8 @@ check_name(const char *s, size_t n)
 	if (n == 0 || n > 64 || !isalnum((unsigned char)s[0]))
 		return (false);
 	for (i = 0; i < n; i++)
-		if (!isalnum((unsigned char)s[i]) && strchr("._-", s[i]) == NULL)
+		if (!isalnum((unsigned char)s[i]) &&
+		    strchr("._-", s[i]) == NULL)
 			return (false);
 	return (true);
 }
@@ -215,29 +211,7 @@ is_domain_key(const char *s)
 	return (strcmp(domain, "*") == 0 || is_host(domain));
 }
 
-/* The end of `/RE/` that s starts with (behind flags), or NULL. */
-static const char *
-check_regex(const char *s)
-{
-	const char *end = strrchr(s, '/');
-
-	if (s[0] != '/' || end == NULL || end <= s + 1)
-		return (NULL);
-	for (end++; islower((unsigned char)*end); end++)
-		;
-	return (*end == ' ' || *end == '\t' ? end + strspn(end, " \t") : NULL);
-}
-
-static bool
-is_category(const char *s)
-{
-	const char *name = check_regex(s);
-
-	return (name != NULL && check_name(name, strlen(name)));
-}
-
-/* Is s[0..n] one of the words (each ended by a space)? */
-static bool
+bool
 check_among(const char *s, size_t n, const char *words)
 {
 	for (; *words != '\0'; words += strcspn(words, " ") + 1)
@@ -326,103 +300,6 @@ is_smtp_hosts(const char *s)
 	}
 }
 
-/* One result of a routing rule: KEY=VALUE or KEY:VALUE. */
-static bool
-is_route_result(const char *s, size_t n)
-{
-	char num[8];
-	int64_t prio;
-
-	if (n > 12 && strncmp(s, "virtual-mta=", 12) == 0)
-		return (check_name(s + 12, n - 12));
-	if (n > 8 && strncmp(s, "call-to:", 8) == 0)
-		return (check_name(s + 8, n - 8));
-	if (n <= 19 || n > 22 || strncmp(s, "recipient-priority=", 19) != 0)
-		return (false);
-	(void)snprintf(num, sizeof(num), "%.*s", (int)(n - 19), s + 19);
-	return (unit_int(num, &prio) == 0 && prio <= 100);
-}
-
-/* Where the results of a routing rule begin, or NULL. */
-static const char *
-check_route_results(const char *s)
-{
-	const char *rest = check_after(s);
-	size_t n = check_word(s);
-
-	if (n == 1 && *s == '*')
-		return (rest);
-	if (check_among(s, n, "mail-from rcpt-to "))
-		return (check_regex(rest));
-	if (!check_among(s, n, "header ") || *rest == '/')
-		return (NULL);
-	return (check_regex(check_after(rest)));
-}
-
-static bool
-is_route(const char *s)
-{
-	size_t n;
-
-	s = check_route_results(s);
-	if (s == NULL || *s == '\0')
-		return (false);
-	for (;; s += n + 1) {
-		n = strcspn(s, ",");
-		if (!is_route_result(s, n))
-			return (false);
-		if (s[n] == '\0')
-			return (true);
-	}
-}
-
-int
-check_route_refs(const char *rule,
-    int (*fn)(void *arg, const char *key, const char *name), void *arg)
-{
-	const char *s = check_route_results(rule);
-	char name[80];
-	size_t n;
-	int rc;
-
-	for (; s != NULL && *s != '\0'; s += n + (s[n] == ',' ? 1 : 0)) {
-		n = strcspn(s, ",");
-		if (*s != 'v' && *s != 'c')
-			continue;
-		(void)snprintf(name, sizeof(name), "%.*s",
-		    (int)(n - (*s == 'v' ? 12 : 8)), s + (*s == 'v' ? 12 : 8));
-		rc = fn(arg, *s == 'v' ? "virtual-mta" : "pattern-list", name);
-		if (rc != 0)
-			return (rc);
-	}
-	return (0);
-}
-
-/* `/RE/ ACTION,...` */
-static bool
-is_reply(const char *s)
-{
-	char time[64];
-	int64_t ms;
-	size_t n;
-
-	s = check_regex(s);
-	for (; s != NULL; s += n + 1) {
-		n = strcspn(s, ",");
-		if (n > 15 && strncmp(s, "reenable-after=", 15) == 0) {
-			(void)snprintf(time, sizeof(time), "%.*s",
-			    (int)(n - 15), s + 15);
-			if (unit_interval(time, &ms) == -1)
-				return (false);
-		} else if (!check_among(s, n, "mode=backoff mode=normal skip-mx "
-		    "bounce-queue bounce-rcpt disable-source-ip defer-queue "))
-			return (false);
-		if (s[n] == '\0')
-			return (true);
-	}
-	return (false);
-}
-
 /* A name, or a name with a `*` at its end, or `*`. */
 static bool
 is_name_glob(const char *s)
@@ -447,8 +324,9 @@ is_member(const char *s)
 	const char *weight = check_after(s);
 	int64_t n;
 
-	return (check_name(s, check_word(s)) && (*weight == '\0' ||
-	    (unit_int(weight, &n) == 0 && n >= 1 && n <= 1000000)));
+	return (check_name(s, check_word(s)) &&
+	    (*weight == '\0' ||
+		(unit_int(weight, &n) == 0 && n >= 1 && n <= 1000000)));
 }
 
 static const struct {
@@ -467,7 +345,7 @@ static const struct {
 	{ CHECK_CIDRSRATE, is_cidr_size_rate, "a network and a rate" },
 	{ CHECK_ADDRESS, is_address, "a mail address" },
 	{ CHECK_DOMAINKEY, is_domain_key, "'SELECTOR,DOMAIN,FILE'" },
-	{ CHECK_CATEGORY, is_category, "'/RE/ CATEGORY'" },
+	{ CHECK_CATEGORY, rule_is_category, "'/RE/ CATEGORY'" },
 	{ CHECK_STRATEGY, is_strategy, "round-robin or least-loaded" },
 	{ CHECK_ALGORITHM, is_algorithm, "rsa-sha256 or ed25519-sha256" },
 	{ CHECK_DELIVERY, is_delivery, "smtp, pipe, file or discard" },
@@ -475,10 +353,10 @@ static const struct {
 	{ CHECK_SMTPHOSTS, is_smtp_hosts,
 	    "hosts like 'mx.example.com', '[192.0.2.1]:25' or "
 	    "'lookup-mx:example.com'" },
-	{ CHECK_ROUTE, is_route,
+	{ CHECK_ROUTE, rule_is_route,
 	    "'mail-from /RE/ RESULT', 'rcpt-to /RE/ RESULT', "
 	    "'header NAME /RE/ RESULT' or '* RESULT'" },
-	{ CHECK_REPLY, is_reply, "'/RE/ ACTION,...'" },
+	{ CHECK_REPLY, rule_is_reply, "'/RE/ ACTION,...'" },
 	{ CHECK_VMTA, is_name, "a name" },
 	{ CHECK_VMTAPOOL, is_name, "a name" },
 	{ CHECK_VMTAGLOB, is_name_glob, "a name, 'PREFIX*' or '*'" },

@@ -25,11 +25,11 @@ int check_source_host(const char *s, struct conf_addr *ret_addr);
 bool check_in_net(const struct conf_addr *net, const struct conf_addr *a);
 /* A VirtualMTA's or pool's name: [A-Za-z0-9][A-Za-z0-9._-]{0,63}. */
 bool check_name(const char *s, size_t n);
-/*
- * Call fn with each `KEY=` or `KEY:` reference (virtual-mta, call-to) of a
- * pattern-list rule. 0, or what fn returned first that was not 0.
- */
-int check_route_refs(const char *rule,
-    int (*fn)(void *arg, const char *key, const char *name), void *arg);
+/* Length of the first word of s. */
+size_t check_word(const char *s);
+/* What follows the first word and the white space after it. */
+const char *check_after(const char *s);
+/* Is s[0..n] one of the words (each ended by a space)? */
+bool check_among(const char *s, size_t n, const char *words);
 
 #endif

@@ -190,8 +190,9 @@ conf_quick_spool(struct sys *sys, const char *file, char **ret_abs)
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 	    read_paths(file, &t, NULL) == 0) {
-		n = sys_pread_all(sys, fd, buf_room(&data,
-		    (size_t)st.st_size + 1), (size_t)st.st_size, 0);
+		n = sys_pread_all(sys, fd,
+		    buf_room(&data, (size_t)st.st_size + 1), (size_t)st.st_size,
+		    0);
 		if (n > 0 && lex_spool(data.p, (size_t)n, &spool) == 0)
 			buf_adds(&spool, "spool");
 	}
@@ -214,18 +215,19 @@ static struct conf *
 conf_from_image(struct sys *sys, const char *spool, const char *abs,
     const char *file)
 {
-	const struct img_head *img;
 	struct conf *c;
 	size_t size;
+	void *img;
 
 	img = image_load(sys, spool, &size);
 	if (img == NULL)
 		return (NULL);
 	c = xcalloc(1, sizeof(*c));
 	c->refs = 1;
+	c->map = img;
 	c->img = img;
 	c->size = size;
-	if (strcmp(image_str(img, img->main_path), abs) != 0) {
+	if (strcmp(image_str(c->img, c->img->main_path), abs) != 0) {
 		conf_unref(c);
 		return (NULL);
 	}
@@ -251,7 +253,7 @@ conf_renew(struct sys *sys, const char *file, struct conf *old,
 		img.len = (*ret_c)->size;
 		image_store(sys, conf_spool(*ret_c), &img, &t);
 		conf_unref(old);
-	} else if (old != NULL && why.code == VEX_CONFIG) {
+	} else if (old != NULL) {
 		conf_prepare(old);
 		old->stale = xstrdup(why.text);
 		conf_seen(old, &t);
@@ -316,8 +318,8 @@ conf_unref(struct conf *c)
 		free(c->acct[i]);
 	for (i = 0; i < c->nseen; i++)
 		free(c->seen[i].path);
-	if (c->own == NULL)
-		(void)munmap((void *)(uintptr_t)c->img, c->size);
+	if (c->map != NULL)
+		(void)munmap(c->map, c->size);
 	free(c->own);
 	free(c->vmta);
 	free(c->pool);

@@ -48,10 +48,10 @@ struct conf_ladder {
 
 /* A source address: of one host, or of a network (bits < 32 or 128). */
 struct conf_addr {
-	int family;	    /* AF_INET, AF_INET6 */
-	unsigned bits;	    /* prefix length */
-	uint8_t addr[16];   /* network order; 4 bytes for AF_INET */
-	const char *ehlo;   /* EHLO name, never empty */
+	int family;	  /* AF_INET, AF_INET6 */
+	unsigned bits;	  /* prefix length */
+	uint8_t addr[16]; /* network order; 4 bytes for AF_INET */
+	const char *ehlo; /* EHLO name, never empty */
 };
 
 /* A member of a pool. */

@@ -88,7 +88,7 @@ domain_show_literal(const struct conf_addr *a, char ret_domain[256])
 	(void)strncpy(ret_domain, a->family == AF_INET6 ? "[ipv6:" : "[", 8);
 	n = strlen(ret_domain);
 	if (inet_ntop(a->family, a->addr, ret_domain + n,
-	    (socklen_t)(255 - n)) == NULL)
+		(socklen_t)(255 - n)) == NULL)
 		return (-1);
 	n = strlen(ret_domain);
 	ret_domain[n] = ']';
@@ -106,7 +106,8 @@ conf_domain(const char *text, char ret_domain[256])
 
 	if (text[0] == '[')
 		return (domain_literal(text, &a) == 0 ?
-		    domain_show_literal(&a, ret_domain) : -1);
+			domain_show_literal(&a, ret_domain) :
+			-1);
 	for (s = text; *s != '\0' && (unsigned char)*s < 0x80; s++)
 		;
 	if (*s == '\0') {
@@ -114,9 +115,9 @@ conf_domain(const char *text, char ret_domain[256])
 			return (-1);
 		return (domain_is_labels(ret_domain) ? 0 : -1);
 	}
-	if (strlen(text) > 1000 || idn2_lookup_u8((const uint8_t *)text,
-	    (uint8_t **)&ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) !=
-	    IDN2_OK)
+	if (strlen(text) > 1000 ||
+	    idn2_lookup_u8((const uint8_t *)text, (uint8_t **)&ascii,
+		IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
 		return (-1);
 	rc = domain_lower(ascii, ret_domain);
 	idn2_free(ascii);

@@ -17,7 +17,7 @@ enum domain_kind {
 
 struct domain_pattern {
 	enum domain_kind kind;
-	bool itself;	   /* [*.]d: d matches too */
+	bool itself;	      /* [*.]d: d matches too */
 	struct conf_addr net; /* DOMAIN_NET */
 	char key[256];
 };

@@ -20,13 +20,17 @@ struct image_blob {
 	uint32_t len;
 };
 
+struct image_ref {
+	const struct tree_sec *sec;
+};
+
 struct image {
 	const struct tree *t;
 	struct verr *err;
 	struct buf table[IMG_TABLES];
 	struct image_blob *blob; /* open addressing */
 	size_t nblob, cap;
-	const struct tree_sec **vmta, **pool; /* sorted by name */
+	struct image_ref *vmta, *pool; /* sorted by name */
 	size_t nvmta, npool;
 };
 
@@ -38,8 +42,8 @@ image_blob_find(struct image *im, const void *p, size_t len, uint64_t hash)
 
 	for (; im->blob[i].at != 0; i = (i + 1) & (im->cap - 1))
 		if (im->blob[i].hash == hash && im->blob[i].len == len &&
-		    memcmp(im->table[IMG_BLOB].p + im->blob[i].at, p,
-		    len) == 0)
+		    memcmp(buf_str(&im->table[IMG_BLOB]) + im->blob[i].at, p,
+			len) == 0)
 			break;
 	return (&im->blob[i]);
 }
@@ -175,7 +179,7 @@ image_domains(struct image *im, const struct tree_sec *secs, size_t n,
 
 /* The index of a name in a sorted array; it is there. */
 static uint32_t
-image_index(const struct tree_sec **secs, size_t n, const char *name,
+image_index(const struct image_ref *secs, size_t n, const char *name,
     size_t len)
 {
 	size_t lo = 0, mid;
@@ -183,9 +187,9 @@ image_index(const struct tree_sec **secs, size_t n, const char *name,
 
 	while (lo < n) {
 		mid = lo + (n - lo) / 2;
-		rc = strncmp(secs[mid]->title, name, len);
+		rc = strncmp(secs[mid].sec->title, name, len);
 		if (rc == 0)
-			rc = secs[mid]->title[len] == '\0' ? 0 : 1;
+			rc = secs[mid].sec->title[len] == '\0' ? 0 : 1;
 		if (rc == 0)
 			return ((uint32_t)mid);
 		if (rc < 0)
@@ -198,8 +202,7 @@ image_index(const struct tree_sec **secs, size_t n, const char *name,
 
 /* The members of a pool. */
 static void
-image_members(struct image *im, const struct tree_sec *sec,
-    struct img_sec *to)
+image_members(struct image *im, const struct tree_sec *sec, struct img_sec *to)
 {
 	const struct tree_set *set = tree_get(sec, "virtual-mta");
 	struct conf_member m;
@@ -277,21 +280,21 @@ image_pools_of(struct image *im)
 static int
 image_by_title(const void *a, const void *b)
 {
-	const struct tree_sec *const *x = a, *const *y = b;
+	const struct image_ref *x = a, *y = b;
 
-	return (strcmp((*x)->title, (*y)->title));
+	return (strcmp(x->sec->title, y->sec->title));
 }
 
 /* The sections of one kind, sorted by title; caller frees. */
-static const struct tree_sec **
+static struct image_ref *
 image_sorted(const struct tree *t, unsigned kind, size_t *ret_n)
 {
-	const struct tree_sec **secs = xcalloc(t->nsec + 1, sizeof(*secs));
+	struct image_ref *secs = xcalloc(t->nsec + 1, sizeof(*secs));
 	size_t i, n = 0;
 
 	for (i = 0; i < t->nsec; i++)
 		if (t->sec[i].kind == kind)
-			secs[n++] = &t->sec[i];
+			secs[n++].sec = &t->sec[i];
 	qsort(secs, n, sizeof(*secs), image_by_title);
 	*ret_n = n;
 	return (secs);
@@ -307,9 +310,9 @@ image_sections(struct image *im)
 
 	rc = image_section(im, IMG_GLOBAL, &t->global);
 	for (i = 0; i < im->nvmta && rc == 0; i++)
-		rc = image_section(im, IMG_VMTA, im->vmta[i]);
+		rc = image_section(im, IMG_VMTA, im->vmta[i].sec);
 	for (i = 0; i < im->npool && rc == 0; i++)
-		rc = image_section(im, IMG_POOL, im->pool[i]);
+		rc = image_section(im, IMG_POOL, im->pool[i].sec);
 	for (i = 0; i < t->nsec && rc == 0; i++) {
 		if (t->sec[i].kind == CONF_SOURCE)
 			rc = image_section(im, IMG_SOURCE, &t->sec[i]);
@@ -373,6 +376,18 @@ image_layout(void)
 	return (h * 31 + sizeof(struct img_head));
 }
 
+/* The checksum: of the head without itself, and of the rest. */
+static uint64_t
+image_sum(const void *img, size_t size)
+{
+	struct img_head h;
+
+	memcpy(&h, img, sizeof(h));
+	h.sum = 0;
+	return (map_hash(&h, sizeof(h)) * 31 +
+	    map_hash((const char *)img + sizeof(h), size - sizeof(h)));
+}
+
 /* Head and tables, one after the other. */
 static void
 image_join(struct image *im, struct img_head *h, struct buf *ret_img)
@@ -392,7 +407,8 @@ image_join(struct image *im, struct img_head *h, struct buf *ret_img)
 	h->tables = IMG_TABLES;
 	h->layout = image_layout();
 	h->size = ret_img->len;
-	h->sum = map_hash(ret_img->p + sizeof(*h), ret_img->len - sizeof(*h));
+	memcpy(ret_img->p, h, sizeof(*h));
+	h->sum = image_sum(ret_img->p, ret_img->len);
 	memcpy(ret_img->p, h, sizeof(*h));
 }
 
@@ -436,8 +452,7 @@ image_valid(const void *img, size_t size)
 		if (h->table[i].at < sizeof(*h) || end > size)
 			return (false);
 	}
-	return (h->table[IMG_GLOBAL].n == 1 && h->sum ==
-	    map_hash((const char *)img + sizeof(*h), size - sizeof(*h)));
+	return (h->table[IMG_GLOBAL].n == 1 && h->sum == image_sum(img, size));
 }
 
 const void *

@@ -44,7 +44,7 @@ struct img_head {
 	uint32_t tables;
 	uint64_t layout; /* hash of the parameter table and these structs */
 	uint64_t size;	 /* of the whole */
-	uint64_t sum;	 /* XXH3-64 of what follows the head */
+	uint64_t sum;	 /* over all of it but these 8 bytes */
 	struct {
 		uint32_t at; /* offset */
 		uint32_t n;  /* elements */
@@ -106,8 +106,7 @@ const char *image_str(const struct img_head *h, uint32_t at);
  * Map SPOOL/state/config.img: NULL where there is none that is valid and
  * belongs to the spool's owner alone. Caller: munmap(*ret_img, *ret_size).
  */
-const struct img_head *image_load(struct sys *sys, const char *spool,
-    size_t *ret_size);
+void *image_load(struct sys *sys, const char *spool, size_t *ret_size);
 /*
  * Put it in place if we are the spool's owner and its files are so old that
  * a later change shows in their times. What fails is left out: the image is

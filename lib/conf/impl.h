@@ -10,7 +10,8 @@ struct conf {
 	unsigned refs;
 	const struct img_head *img;
 	size_t size;
-	char *own;   /* img, when it was compiled by us; else NULL: mapped */
+	char *own;   /* img, when it was compiled by us, */
+	void *map;   /* or when it is a mapped file */
 	char *file;  /* the main file as the user named it */
 	char *stale; /* why newer files are not in force, or NULL */
 	/* the files as conf_open saw them, when img does not know them */

@@ -25,12 +25,30 @@
 
 #define LEX_DEPTH 8
 
-enum token { T_END, T_WORD, T_EQUAL, T_PLUS, T_OPEN, T_CLOSE, T_COMMA,
-	T_PAREN, T_THESIS, T_ERROR };
+enum token {
+	T_END,
+	T_WORD,
+	T_EQUAL,
+	T_PLUS,
+	T_OPEN,
+	T_CLOSE,
+	T_COMMA,
+	T_PAREN,
+	T_THESIS,
+	T_ERROR
+};
 
 /* Where in a statement we are. */
-enum lex_state { S_NAME, S_AFTER, S_VALUE, S_LIST, S_LISTSEP, S_BODY, S_ARG,
-	S_ARGSEP };
+enum lex_state {
+	S_NAME,
+	S_AFTER,
+	S_VALUE,
+	S_LIST,
+	S_LISTSEP,
+	S_BODY,
+	S_ARG,
+	S_ARGSEP
+};
 
 struct lex {
 	const char *p, *end;
@@ -93,8 +111,9 @@ lex_comment(struct lex *l)
 static bool
 lex_at_comment(const struct lex *l)
 {
-	return (*l->p == '#' || (*l->p == '/' && l->p + 1 < l->end &&
-	    (l->p[1] == '/' || l->p[1] == '*')));
+	return (*l->p == '#' ||
+	    (*l->p == '/' && l->p + 1 < l->end &&
+		(l->p[1] == '/' || l->p[1] == '*')));
 }
 
 /* Pass white space and comments; false: a comment never ends. */
@@ -132,8 +151,10 @@ lex_quoted(struct lex *l)
 			return (lex_error(l, "a NUL byte", NULL, 0));
 		else if (quote == '"' && *l->p == '$' && l->p + 1 < l->end &&
 		    l->p[1] == '{')
-			return (lex_error(l, "${...} is not supported; write "
-			    "it in single quotes", NULL, 0));
+			return (lex_error(l,
+			    "${...} is not supported; write "
+			    "it in single quotes",
+			    NULL, 0));
 	}
 	if (l->p == l->end || *l->p != quote)
 		return (lex_error(l, "a quoted string does not end in its line",
@@ -151,15 +172,18 @@ lex_bare(struct lex *l)
 
 	l->word = l->p;
 	for (; l->p < l->end && *l->p != '\0' && strchr(stop, *l->p) == NULL &&
-	    !lex_at_comment(l); l->p++)
+	     !lex_at_comment(l);
+	     l->p++)
 		;
 	l->len = (size_t)(l->p - l->word);
 	if (l->len == 0 || iscntrl((unsigned char)*l->word))
 		return (lex_error(l, "unexpected character", l->p,
 		    l->p < l->end && isprint((unsigned char)*l->p) ? 1 : 0));
 	if (l->word[l->len - 1] == '$' && l->p < l->end && *l->p == '{')
-		return (lex_error(l, "${...} is not supported; write it in "
-		    "single quotes", NULL, 0));
+		return (lex_error(l,
+		    "${...} is not supported; write it in "
+		    "single quotes",
+		    NULL, 0));
 	if (memchr(l->word, '*', l->len) != NULL)
 		return (lex_error(l, "a * must be in single quotes:", l->word,
 		    l->len));
@@ -170,8 +194,8 @@ static enum token
 lex_token(struct lex *l)
 {
 	static const char marks[] = "={},()";
-	static const enum token tokens[] = { T_EQUAL, T_OPEN, T_CLOSE,
-		T_COMMA, T_PAREN, T_THESIS };
+	static const enum token tokens[] = { T_EQUAL, T_OPEN, T_CLOSE, T_COMMA,
+		T_PAREN, T_THESIS };
 	const char *at;
 
 	if (!lex_space(l))
@@ -221,8 +245,8 @@ lex_is_name(const struct lex *l)
 	size_t i;
 
 	for (i = 0; i < l->len; i++)
-		if (!isalnum((unsigned char)l->word[i]) &&
-		    l->word[i] != '-' && l->word[i] != '_')
+		if (!isalnum((unsigned char)l->word[i]) && l->word[i] != '-' &&
+		    l->word[i] != '_')
 			return (false);
 	return (true);
 }
@@ -236,8 +260,8 @@ lex_at_name(struct lex *l, enum token t)
 			return (lex_error(l, "a } too much", NULL, 0));
 		l->depth--;
 	} else if (t != T_WORD) {
-		return (lex_error(l, "expected a directive instead of",
-		    l->word, l->len));
+		return (lex_error(l, "expected a directive instead of", l->word,
+		    l->len));
 	} else if (!lex_is_name(l)) {
 		return (lex_error(l, "unknown directive", l->word, l->len));
 	} else {
@@ -323,8 +347,9 @@ lex_list(struct lex *l, enum token t)
 		lex_copy(l);
 		l->state = S_LIST;
 	} else {
-		return (lex_error(l, l->state == S_LIST ?
-		    "expected a value before" : "expected , or } before",
+		return (lex_error(l,
+		    l->state == S_LIST ? "expected a value before" :
+					 "expected , or } before",
 		    l->word, l->len));
 	}
 	return (t);
@@ -377,8 +402,13 @@ int
 lex_clean(const char *p, size_t n, unsigned file, struct buf *ret_clean,
     int *ret_line, struct buf *ret_why)
 {
-	struct lex l = { .p = p, .end = p + n, .line = 1, .file = file,
-		.out = ret_clean, .why = ret_why, .state = S_NAME };
+	struct lex l = { .p = p,
+		.end = p + n,
+		.line = 1,
+		.file = file,
+		.out = ret_clean,
+		.why = ret_why,
+		.state = S_NAME };
 	enum token t;
 
 	do {
@@ -414,8 +444,8 @@ lex_unquote(const struct lex *l, struct buf *ret_text)
 		return;
 	}
 	for (p++, end--; p < end; p++) {
-		if (*p == '\\' && (quote == '"' || p[1] == '\'' ||
-		    p[1] == '\\'))
+		if (*p == '\\' &&
+		    (quote == '"' || p[1] == '\'' || p[1] == '\\'))
 			p++;
 		buf_addc(ret_text, *p);
 	}
@@ -438,7 +468,9 @@ lex_spool(const char *p, size_t n, struct buf *ret_spool)
 			stage = 2;
 		else
 			stage = depth == 0 && t == T_WORD && l.len == 5 &&
-			    memcmp(l.word, "spool", 5) == 0 ? 1 : 0;
+				memcmp(l.word, "spool", 5) == 0 ?
+			    1 :
+			    0;
 	}
 	return (0);
 }

@@ -81,7 +81,8 @@ parts_addresses(const struct conf *c, struct conf_vmta *v,
 	while ((s = conf_list_next(hosts, s)) != NULL) {
 		(void)check_source_host(s, addr);
 		if (*addr->ehlo == '\0')
-			addr->ehlo = *v->host_name != '\0' ? v->host_name :
+			addr->ehlo = *v->host_name != '\0' ?
+			    v->host_name :
 			    c->global.host_name;
 		addr++;
 		v->naddr++;
@@ -218,8 +219,7 @@ parts_source_name(const struct conf *c, const char *name,
 }
 
 void
-conf_source(const struct conf *c, const char *name,
-    struct conf_source *ret_src)
+conf_source(const struct conf *c, const char *name, struct conf_source *ret_src)
 {
 	struct conf_addr a;
 	unsigned bits;
@@ -244,7 +244,7 @@ conf_source_vmta_ok(const struct conf_source *src, const char *name)
 	while ((s = conf_list_next(&src->allow_virtual_mta, s)) != NULL) {
 		n = strlen(s);
 		if (s[n - 1] == '*' ? strncmp(s, name, n - 1) == 0 :
-		    strcmp(s, name) == 0)
+				      strcmp(s, name) == 0)
 			return (true);
 	}
 	return (false);

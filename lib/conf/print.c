@@ -10,28 +10,27 @@
 /* Where the parameters of a scope are written. */
 static const struct {
 	unsigned scope;
-	const char *open;   /* of a section; NULL: top level */
-	bool comment;	    /* the section names what must exist */
-	const char *title;  /* heading in the manual */
-	const char *where;  /* and what is said under it */
+	const char *open;  /* of a section; NULL: top level */
+	bool comment;	   /* the section names what must exist */
+	const char *title; /* heading in the manual */
+	const char *where; /* and what is said under it */
 } print_scopes[] = {
-	{ CONF_GLOBAL, NULL, false, "At the top level", NULL },
-	{ CONF_VMTA, "virtual-mta 'NAME' {", true, "In a virtual-mta section",
+	{ CONF_GLOBAL, NULL, false, "Top level", NULL },
+	{ CONF_VMTA, "virtual-mta 'NAME' {", true, "virtual-mta sections",
 	    "Domain sections may stand inside." },
 	{ CONF_POOL, "virtual-mta-pool 'NAME' {", true,
-	    "In a virtual-mta-pool section",
-	    "Domain sections may stand inside." },
-	{ CONF_DOMAIN, "domain '*' {", false, "In a domain section",
+	    "virtual-mta-pool sections", "Domain sections may stand inside." },
+	{ CONF_DOMAIN, "domain '*' {", false, "domain sections",
 	    "At the top level, in a virtual-mta or in a virtual-mta-pool." },
-	{ CONF_SOURCE, "source 'local' {", false, "In a source section", NULL },
-	{ CONF_ACCT, "acct-file 'log/acct.csv' {", true,
-	    "In an acct-file section", NULL },
-	{ CONF_RULES, "pattern-list 'NAME' {", true,
-	    "In a pattern-list section", NULL },
+	{ CONF_SOURCE, "source 'local' {", false, "source sections", NULL },
+	{ CONF_ACCT, "acct-file 'log/acct.csv' {", true, "acct-file sections",
+	    NULL },
+	{ CONF_RULES, "pattern-list 'NAME' {", true, "pattern-list sections",
+	    NULL },
 	{ CONF_REPLIES, "smtp-pattern-list 'NAME' {", true,
-	    "In an smtp-pattern-list section", NULL },
-	{ CONF_MACRO, "domain-macro 'NAME' {", true,
-	    "In a domain-macro section", NULL },
+	    "smtp-pattern-list sections", NULL },
+	{ CONF_MACRO, "domain-macro 'NAME' {", true, "domain-macro sections",
+	    NULL },
 };
 #define NSCOPES (sizeof(print_scopes) / sizeof(print_scopes[0]))
 

@@ -54,15 +54,16 @@ queue_equal(const struct conf *c, const struct img_sec *in, unsigned kind,
 	dom += in->dom;
 	i = queue_seek(c, dom, in->ndom, kind, key);
 	for (; i < in->ndom && dom[i].kind == kind &&
-	    strcmp(image_str(c->img, dom[i].key), key) == 0; i++)
+	     strcmp(image_str(c->img, dom[i].key), key) == 0;
+	     i++)
 		if (!itself || dom[i].itself != 0)
 			fn(arg, &dom[i], in);
 }
 
 /* Networks that hold an address literal; the widest come first. */
 static void
-queue_nets(const struct conf *c, const struct img_sec *in,
-    const char *domain, queue_fn *fn, void *arg)
+queue_nets(const struct conf *c, const struct img_sec *in, const char *domain,
+    queue_fn *fn, void *arg)
 {
 	const struct img_dom *dom = image_table(c->img, IMG_DOM);
 	struct conf_addr a, net;
@@ -83,8 +84,8 @@ queue_nets(const struct conf *c, const struct img_sec *in,
 
 /* All patterns of a section that match the domain. */
 static void
-queue_match(const struct conf *c, const struct img_sec *in,
-    const char *domain, queue_fn *fn, void *arg)
+queue_match(const struct conf *c, const struct img_sec *in, const char *domain,
+    queue_fn *fn, void *arg)
 {
 	const char *s = domain + strlen(domain);
 
@@ -107,8 +108,8 @@ queue_match(const struct conf *c, const struct img_sec *in,
 
 /* All sections that count for a queue; vmta may be NULL. */
 static void
-queue_walk(const struct conf *c, const char *domain,
-    const struct img_sec *vmta, queue_fn *fn, void *arg)
+queue_walk(const struct conf *c, const char *domain, const struct img_sec *vmta,
+    queue_fn *fn, void *arg)
 {
 	const struct img_sec *pool = image_table(c->img, IMG_POOL);
 
@@ -241,8 +242,7 @@ queue_show(const struct conf *c, const struct conf_param *p,
 
 	buf_addf(ret_text, "%s%s = ", before, p->name);
 	if (set != NULL) {
-		conf_value_show(p, set->a, set->b, conf_blob(c, set),
-		    ret_text);
+		conf_value_show(p, set->a, set->b, conf_blob(c, set), ret_text);
 	} else {
 		conf_value_default(p, &v);
 		conf_value_show(p, v.a, v.b, v.blob, ret_text);
@@ -268,15 +268,16 @@ queue_show_section(const struct conf *c, const struct queue_origin *o,
 	if (o->in != image_table(c->img, IMG_GLOBAL))
 		buf_addf(ret_text, " in %s %s",
 		    o->in >= pool && o->in < pool + conf_pool_n(c) ?
-		    "virtual-mta-pool" : "virtual-mta",
+			"virtual-mta-pool" :
+			"virtual-mta",
 		    image_str(c->img, o->in->name));
 	buf_addc(ret_text, ')');
 }
 
 /* A setting of a section by name, or NULL. */
 static const struct img_set *
-queue_setting(const struct conf *c, const struct img_sec *sec,
-    unsigned scope, const char *name)
+queue_setting(const struct conf *c, const struct img_sec *sec, unsigned scope,
+    const char *name)
 {
 	const struct img_set *set = image_table(c->img, IMG_SET);
 	const struct conf_param *p = conf_param(scope, name);

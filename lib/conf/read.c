@@ -62,7 +62,7 @@ struct reader {
 		char *show; /* as errors show it */
 		unsigned file;
 		int line; /* of the include; 0: main file */
-	} *todo;
+	} * todo;
 	size_t ntodo;
 	/* option tables, freed at the end */
 	cfg_opt_t *opts[NKINDS + 2];
@@ -72,9 +72,11 @@ struct reader {
 static _Thread_local struct reader *reading;
 
 /* Report an error at a place of the files, once. */
-#define READ_ERR(r, file, line, ...)                                         \
-	((r)->failed ? -1 : ((r)->failed = true,                             \
-	    tree_err((r)->t, (file), (line), (r)->err, __VA_ARGS__)))
+#define READ_ERR(r, file, line, ...) \
+	((r)->failed ?               \
+		-1 :                 \
+		((r)->failed = true, \
+		    tree_err((r)->t, (file), (line), (r)->err, __VA_ARGS__)))
 
 /* libconfuse reports: names that do not fit their place, mostly. */
 __attribute__((format(printf, 2, 0))) static void
@@ -88,7 +90,7 @@ read_confuse_error(cfg_t *cfg, const char *fmt, va_list ap)
 		(void)READ_ERR(r, r->file, cfg->line,
 		    "unknown directive %s in %s", text + 15,
 		    strcmp(cfg->name, "root") == 0 ? "the top level" :
-		    cfg->name);
+						     cfg->name);
 	else
 		(void)READ_ERR(r, r->file, cfg->line, "%s", text);
 }
@@ -192,7 +194,8 @@ read_section(cfg_t *cfg, cfg_opt_t *opt)
 
 	title.s = lex_untag(from->title, &sec.file, &sec.line);
 	if (check_text(sec.kind == CONF_ACCT ? CHECK_FILE : CHECK_ANY, &title,
-	    &path, &why) == -1 || *title.s == '\0') {
+		&path, &why) == -1 ||
+	    *title.s == '\0') {
 		buf_release(&path);
 		return (READ_ERR(r, sec.file, sec.line, "%s: bad title",
 		    opt->name));
@@ -217,8 +220,8 @@ read_section(cfg_t *cfg, cfg_opt_t *opt)
 
 /* Queue a file to be read. */
 static void
-read_later(struct reader *r, const char *path, const char *show,
-    unsigned file, int line)
+read_later(struct reader *r, const char *path, const char *show, unsigned file,
+    int line)
 {
 	struct read_file *f;
 
@@ -239,7 +242,7 @@ read_dirname(const char *path)
 	if (slash == NULL)
 		return (xstrdup("."));
 	return (slash == path ? xstrdup("/") :
-	    xstrndup(path, (size_t)(slash - path)));
+				xstrndup(path, (size_t)(slash - path)));
 }
 
 /* Names in byte order, whatever the locale says. */
@@ -368,8 +371,11 @@ read_table(struct reader *r, unsigned scope, size_t extra, size_t *ret_n)
 static cfg_opt_t
 read_section_opt(const char *name, cfg_opt_t *sub)
 {
-	cfg_opt_t opt = { .name = name, .type = CFGT_SEC, .subopts = sub,
-		.flags = CFGF_MULTI | CFGF_TITLE, .validcb = read_section };
+	cfg_opt_t opt = { .name = name,
+		.type = CFGT_SEC,
+		.subopts = sub,
+		.flags = CFGF_MULTI | CFGF_TITLE,
+		.validcb = read_section };
 
 	return (opt);
 }
@@ -414,8 +420,9 @@ read_bytes(struct tree *t, const char *path, struct buf *ret_data)
 		if (!S_ISREG(st.st_mode) || st.st_size > READ_MAX) {
 			errno = S_ISDIR(st.st_mode) ? EISDIR : EFBIG;
 		} else {
-			got = sys_pread_all(sys_real(), fd, buf_room(ret_data,
-			    (size_t)st.st_size + 1), (size_t)st.st_size, 0);
+			got = sys_pread_all(sys_real(), fd,
+			    buf_room(ret_data, (size_t)st.st_size + 1),
+			    (size_t)st.st_size, 0);
 			ret_data->len = got > 0 ? (size_t)got : 0;
 			ret_data->p[ret_data->len] = '\0';
 		}
@@ -445,8 +452,8 @@ read_text(struct reader *r, const struct buf *data)
 	struct buf clean = BUF_INIT, why = BUF_INIT;
 	int line, rc = 0;
 
-	if (lex_clean(buf_str(data), data->len, r->file, &clean, &line,
-	    &why) == -1)
+	if (lex_clean(buf_str(data), data->len, r->file, &clean, &line, &why) ==
+	    -1)
 		rc = READ_ERR(r, r->file, line, "%s", buf_str(&why));
 	else if (cfg_parse_buf(r->cfg, buf_str(&clean)) != CFG_SUCCESS)
 		rc = READ_ERR(r, r->file, r->cfg->line, "syntax error");
@@ -461,7 +468,7 @@ read_file(struct reader *r, const struct read_file *f)
 {
 	struct tree *t = r->t;
 	struct buf data = BUF_INIT;
-	int rc;
+	int code, rc;
 
 	t->file = xreallocarray(t->file, t->nfile + 1, sizeof(*t->file));
 	t->file[t->nfile++] = xstrdup(f->show);
@@ -469,12 +476,15 @@ read_file(struct reader *r, const struct read_file *f)
 	r->dir = xreallocarray(r->dir, t->nfile, sizeof(*r->dir));
 	r->dir[r->file] = read_dirname(f->path);
 	if (read_bytes(t, f->path, &data) == -1) {
+		code = verr_code(errno);
 		if (f->line == 0)
 			rc = verr_set(r->err, VEX_CONFIG, "%s: %s", f->show,
 			    strerror(errno));
 		else
 			rc = READ_ERR(r, f->file, f->line, "include '%s': %s",
 			    f->show, strerror(errno));
+		if (code == VEX_TEMP && r->err != NULL)
+			r->err->code = code;
 	} else if (read_again(t)) {
 		rc = READ_ERR(r, f->file, f->line,
 		    "include '%s': this file is already included", f->show);

@@ -90,8 +90,8 @@ scope_order(const struct domain_pattern *a, const struct domain_pattern *b)
 		return (a->kind < b->kind ? -1 : 1);
 	if (a->kind != DOMAIN_NET) {
 		rc = strcmp(a->key, b->key);
-		return (rc != 0 ? rc : (a->itself ? 0 : 1) -
-		    (b->itself ? 0 : 1));
+		return (rc != 0 ? rc :
+				  (a->itself ? 0 : 1) - (b->itself ? 0 : 1));
 	}
 	if (a->net.bits != b->net.bits)
 		return (a->net.bits < b->net.bits ? -1 : 1);

@@ -26,14 +26,14 @@ store_open(struct sys *sys, const char *spool, uid_t *ret_owner)
 	struct stat st;
 	int fd, state = -1;
 
-	fd = sys->openat(sys, AT_FDCWD, spool, O_RDONLY | O_DIRECTORY |
-	    O_CLOEXEC, 0);
+	fd = sys->openat(sys, AT_FDCWD, spool,
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd == -1)
 		return (-1);
 	if (sys->fstat(sys, fd, &st) == 0) {
 		*ret_owner = st.st_uid;
-		state = sys->openat(sys, fd, "state", O_RDONLY | O_DIRECTORY |
-		    O_NOFOLLOW | O_CLOEXEC, 0);
+		state = sys->openat(sys, fd, "state",
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 	}
 	(void)sys->close(sys, fd);
 	return (state);
@@ -62,7 +62,7 @@ store_map(struct sys *sys, int fd, uid_t owner, size_t *ret_size)
 	return (p);
 }
 
-const struct img_head *
+void *
 image_load(struct sys *sys, const char *spool, size_t *ret_size)
 {
 	void *p = NULL;
@@ -72,8 +72,8 @@ image_load(struct sys *sys, const char *spool, size_t *ret_size)
 	state = store_open(sys, spool, &owner);
 	if (state == -1)
 		return (NULL);
-	fd = sys->openat(sys, state, IMG_NAME, O_RDONLY | O_NOFOLLOW |
-	    O_NONBLOCK | O_CLOEXEC, 0);
+	fd = sys->openat(sys, state, IMG_NAME,
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
 	if (fd != -1) {
 		p = store_map(sys, fd, owner, ret_size);
 		(void)sys->close(sys, fd);

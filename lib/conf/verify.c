@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "conf/check.h"
+#include "conf/rule.h"
 #include "conf/tree.h"
 
 #define VERIFY_WARNINGS 100 /* more than that are only counted */
@@ -55,9 +56,10 @@ verify_source_title(const char *s)
 
 	if (check_net(s, strlen(s), &net) == 0)
 		return (true);
-	return (strlen(s) <= 255 && strspn(s,
-	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "0123456789._:@-") == strlen(s));
+	return (strlen(s) <= 255 &&
+	    strspn(s,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789._:@-") == strlen(s));
 }
 
 /* Is the title one that such a section may have? */
@@ -129,7 +131,8 @@ verify_ref(struct verify *v, const struct tree_set *set, unsigned kinds,
 	return (tree_err(v->t, set->file, set->line, v->err,
 	    "%s: there is no %s '%s'", set->param->name,
 	    (kinds & CONF_POOL) != 0 ? "virtual-mta or virtual-mta-pool" :
-	    verify_kind(kinds), name));
+				       verify_kind(kinds),
+	    name));
 }
 
 /* A reference inside a routing rule. */
@@ -138,8 +141,8 @@ verify_rule_ref(void *arg, const char *key, const char *name)
 {
 	struct verify *v = arg;
 
-	return (verify_ref(v, v->set, key[0] == 'v' ? CONF_VMTA | CONF_POOL :
-	    CONF_RULES, name));
+	return (verify_ref(v, v->set,
+	    key[0] == 'v' ? CONF_VMTA | CONF_POOL : CONF_RULES, name));
 }
 
 /* A reference in one text of a setting. */
@@ -167,7 +170,7 @@ verify_text(struct verify *v, const struct tree_set *set, const char *text)
 		return (verify_ref(v, set, CONF_RULES, text));
 	case CHECK_ROUTE:
 		v->set = set;
-		return (check_route_refs(text, verify_rule_ref, v));
+		return (rule_route_refs(text, verify_rule_ref, v));
 	default:
 		return (0);
 	}
@@ -244,7 +247,8 @@ verify_addresses(struct verify *v)
 		    !verify_has(sec, "smtp-source-host"))
 			return (tree_err(v->t, sec->file, sec->line, v->err,
 			    "virtual-mta '%s' has no smtp-source-host, and "
-			    "there is no global one", sec->title));
+			    "there is no global one",
+			    sec->title));
 	}
 	return (0);
 }
@@ -274,12 +278,13 @@ verify_pool(struct verify *v, const struct tree_sec *pool, struct map *seen)
 		if (map_put(&own, name, &own) != NULL)
 			rc = tree_err(v->t, set->file, set->line, v->err,
 			    "virtual-mta '%s' is in the pool twice", name);
-		else if (pool->nsub > 0 && (other = map_put(seen, name,
-		    v->t->sec + (pool - v->t->sec))) != NULL)
+		else if (pool->nsub > 0 &&
+		    (other = map_put(seen, name,
+			 v->t->sec + (pool - v->t->sec))) != NULL)
 			rc = tree_err(v->t, set->file, set->line, v->err,
 			    "virtual-mta '%s' is in the pools '%s' and '%s', "
-			    "which both have domain sections", name,
-			    other->title, pool->title);
+			    "which both have domain sections",
+			    name, other->title, pool->title);
 		free(copy);
 		text += strlen(text) + 1;
 	}
@@ -332,8 +337,10 @@ verify_tree(struct tree *t, struct verr *err)
 	if (rc == 0)
 		rc = verify_pools(&v);
 	if (v.unsaid > 0)
-		tree_warn(t, 0, 1, "%zu more settings are not in force in this "
-		    "version", v.unsaid);
+		tree_warn(t, 0, 1,
+		    "%zu more settings are not in force in this "
+		    "version",
+		    v.unsaid);
 	map_release(&v.names, NULL);
 	map_release(&v.other, NULL);
 	return (rc);

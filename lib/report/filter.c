@@ -3,7 +3,7 @@
  *
  * The journal is read as it lies there: retired segments, and those that are
  * being written as far as they go (a line that is not whole yet has no line
- * end and is not seen). A segment last written before --since is passed over.
+ * end and is not seen; in a file that is named, it is read if it is whole). A segment last written before --since is passed over.
  * Lines that are no records are counted, and the first is named.
  */
 #include <ctype.h>
@@ -148,12 +148,45 @@ walk_bad(struct walk *w, const char *name, uint64_t line)
 		    (unsigned long long)line);
 }
 
+/* The first line: columns. A segment that is damaged there has ours. */
+static int
+walk_header(struct record_map *m, char *p, size_t n, bool whole, bool segment,
+    const char *name, struct verr *err)
+{
+	if (whole && record_map_read(m, p, n, NULL) == 0)
+		return (0);
+	if (!segment)
+		return (verr_set(err, VEX_DATA, "%s: no header row", name));
+	record_map_default(m);
+	return (0);
+}
+
+/* A line after the first. */
+static int
+walk_row(struct walk *w, const struct record_map *map, char *p, size_t n,
+    const char *name, uint64_t line, struct verr *err)
+{
+	struct report_row row;
+
+	if (p == NULL || record_split(map, p, n, row.field) == -1 ||
+	    (row.type = record_type_bit(row.field[COL_TYPE])) == 0) {
+		walk_bad(w, name, line);
+		return (0);
+	}
+	row.logged = walk_time(w, row.field[COL_TIME_LOGGED]);
+	row.queued = walk_time(w, row.field[COL_TIME_QUEUED]);
+	row_domain(&row);
+	if (!row_matches(&row, w->f))
+		return (0);
+	w->count->rows++;
+	return (w->cb(w->arg, &row, err));
+}
+
 /* All lines of an open file. */
 static int
 walk_lines(struct walk *w, struct segment_reader *rd, const char *name,
-    struct verr *err)
+    bool segment, struct verr *err)
 {
-	struct report_row row;
 	struct record_map map;
 	uint64_t line = 0;
 	bool whole;
@@ -162,30 +195,26 @@ walk_lines(struct walk *w, struct segment_reader *rd, const char *name,
 	int rc;
 
 	while ((rc = segment_reader_line(rd, &p, &n, &whole)) == 1) {
-		if (line++ == 0) {
-			if (!whole || record_map_read(&map, p, n, err) == -1)
-				return (verr_set(err, VEX_DATA,
-				    "%s: no header row", name));
-			continue;
-		}
-		if (!whole || record_split(&map, p, n, row.field) == -1 ||
-		    (row.type = record_type_bit(row.field[COL_TYPE])) == 0) {
-			walk_bad(w, name, line);
-			continue;
-		}
-		row.logged = walk_time(w, row.field[COL_TIME_LOGGED]);
-		row.queued = walk_time(w, row.field[COL_TIME_QUEUED]);
-		row_domain(&row);
-		if (!row_matches(&row, w->f))
-			continue;
-		w->count->rows++;
-		if (w->cb(w->arg, &row, err) == -1)
+		if (line++ == 0)
+			rc = walk_header(&map, p, n, whole, segment, name,
+			    err);
+		else
+			rc = walk_row(w, &map, whole ? p : NULL, n, name, line,
+			    err);
+		if (rc == -1)
 			return (-1);
 	}
-	return (rc == -1 ? verr_sys(err, "read %s", name) : 0);
+	if (rc == -1)
+		return (verr_sys(err, "read %s", name));
+	/* A segment's last line may be half written; a file's may lack LF. */
+	if (!segment && line > 0 && segment_reader_rest(rd, &p, &n)) {
+		p[n] = '\0';
+		return (walk_row(w, &map, p, n, name, line + 1, err));
+	}
+	return (0);
 }
 
-/* One file; its last line may lack a line end when whole files are read. */
+/* One file. 1: a segment that is gone. */
 static int
 walk_file(struct walk *w, int dfd, const char *path, bool segment,
     struct verr *err)
@@ -208,7 +237,8 @@ walk_file(struct walk *w, int dfd, const char *path, bool segment,
 		return (0);
 	}
 	segment_reader_init(&rd, w->sys, fd, 0, UINT64_MAX);
-	rc = walk_lines(w, &rd, path, err);
+	rd.stream = !segment && lseek(fd, 0, SEEK_CUR) == -1;
+	rc = walk_lines(w, &rd, path, segment, err);
 	segment_reader_release(&rd);
 	(void)w->sys->close(w->sys, fd);
 	return (rc);

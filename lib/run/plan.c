@@ -46,7 +46,8 @@ plan_on_batch(void *arg, const char *file, const struct batch_name *name)
 	return (0);
 }
 
-int
+/* List the directories of one queue anew; 0, or -1 (logged). */
+static int
 plan_queue(struct worker *w, struct queue *q)
 {
 	struct plan_look look = { w, q->vmta, q, BATCH_NEW };
@@ -71,6 +72,15 @@ fail:
 	q->stale = true;
 	log_err(&err);
 	return (-1);
+}
+
+void
+plan_more(struct worker *w, struct queue *q)
+{
+	bool due = loop_now(w->loop) >= q->listed + 10 * q->list_cost;
+
+	if ((q->ready.n == 0 && q->more) || (q->stale && due))
+		(void)plan_queue(w, q);
 }
 
 /* A queue of the spool: it will be listed when its turn comes. */

@@ -6,8 +6,8 @@ struct worker;
 struct queue;
 struct rvmta;
 
-/* List the directories of one queue anew; 0, or -1 (logged). */
-int plan_queue(struct worker *w, struct queue *q);
+/* More names, if q has none left but its directories have. */
+void plan_more(struct worker *w, struct queue *q);
 /* Find all queues of all owned VirtualMTAs; each is listed when it is due. */
 void plan_all(struct worker *w);
 /* New mail for domain was announced. */

@@ -242,7 +242,7 @@ queue_next(const struct queue *q)
 
 	if (q->block != QUEUE_OPEN)
 		return (q->next_try > 0 ? q->next_try : INT64_MAX);
-	if (q->ready.n > 0 || q->more)
+	if (q->ready.n > 0 || q->more || q->stale)
 		return (0);
 	top = heap_top(&q->wait);
 	return (top != NULL ? top->name.due : INT64_MAX);

@@ -276,3 +276,54 @@ result_bounce(struct worker *w, struct work *k, const struct batch_msg *m,
 	result_put(w, NULL, &x, mta.len > 0 ? mta.p : NULL);
 	buf_release(&mta);
 }
+
+/* The `r` record of one recipient. */
+static void
+result_r(struct worker *w, struct work *k, const struct batch_msg *m,
+    const struct batch_rcpt *r, bool last)
+{
+	const struct batch_header *h = batch_header(k->batch);
+	struct wal_effect e = { .work = last ? k : NULL,
+		.slot = WAL_RECEIVED };
+	struct acct_record rec = {
+		.type = "r",
+		.time_logged = sys_now(w->sys),
+		.orig = m->sender,
+		.rcpt = r->rcpt,
+		.orcpt = r->orcpt,
+		.src_type = h->source_type,
+		.src_mta = h->source_mta,
+		.vmta = h->vmta,
+		.pool = h->pool,
+		.job_id = h->job,
+		.env_id = m->envid,
+		.queue = k->queue->name,
+		.user_string = conf_global(w->conf)->user_string,
+		.msg_id = m->msgid,
+		.rcpt_index = r->index,
+		/* replay takes this as the sign that all of them are there */
+		.batch = last ? h->id : NULL,
+	};
+
+	wal_append(w, &rec, &e);
+}
+
+void
+result_received(struct worker *w, struct work *k)
+{
+	struct verr err = VERR_INIT;
+	struct batch_txn t;
+	uint32_t i;
+
+	batch_txn_init(&t);
+	for (i = 0; i < k->n; i++) {
+		if (batch_load(k->batch, &i, 1, &t, &err) == -1) {
+			log_err(&err);
+			break;
+		}
+		result_r(w, k, &t.msg, &t.rcpt[0], i + 1 == k->n);
+		if (i + 1 == k->n)
+			k->busy++;
+	}
+	batch_txn_release(&t);
+}

@@ -9,11 +9,14 @@
 #include "run/worker.h"
 #include "spool/counter.h"
 #include "spool/list.h"
+#include "spool/select.h"
 
 /* Which of the worker processes may own it? */
 static bool
 rvmta_mine(const struct worker *w, const char *name)
 {
+	if (w->only != NULL && !selection_vmta(w->only, name))
+		return (false);
 	if (w->opt->vmta != NULL && strcmp(w->opt->vmta, name) != 0)
 		return (false);
 	return (map_hash(name, strlen(name)) % w->opt->workers == w->index);

@@ -211,13 +211,12 @@ sched_queue(struct worker *w, struct queue *q, size_t *budget)
 	q->limited = LIMIT_NONE;
 	if (sched_blocked(w, q)) {
 		route_deactivate(q);
+		work_rest(w, q);
 		sched_later(w, q);
 		return;
 	}
 	(void)queue_set(w, q);
-	if ((q->stale || (q->ready.n == 0 && q->more)) &&
-	    plan_queue(w, q) == -1)
-		retry_queue_hold(w, q, QUEUE_LOCAL, SCHED_SOURCE_MS);
+	plan_more(w, q);
 	if (!queue_has_work(w, q)) {
 		sched_later(w, q);
 		return;

@@ -19,6 +19,7 @@
 #include "run/wal.h"
 #include "run/worker.h"
 
+#define SESS_LINE_MAX 998    /* octets of a line (RFC 5321 4.5.3.1.6) */
 #define SESS_LOOKS 64	     /* queues looked at for one message */
 #define SESS_REFUSALS 64     /* messages refused here before others run */
 #define SESS_HOLD_MS 10000   /* no new connection beside working ones */
@@ -62,6 +63,8 @@ sess_end(struct sess *s)
 		    "session", s->id, "messages", log_num((int64_t)s->messages),
 		    "delivered", log_num((int64_t)s->delivered), NULL);
 	s->route->n_sess--;
+	if (!TAILQ_EMPTY(&s->route->active)) /* one that counted on it */
+		queue_kick(w, TAILQ_FIRST(&s->route->active));
 	route_unref(w, s->route);
 	loop_timer_free(s->idle);
 	txn_release(&s->txn);
@@ -347,6 +350,8 @@ sess_send(struct sess *s)
 	enum smtp_fit fit;
 
 	m->body_ahead = s->queue->refused * 8 <= s->queue->seen;
+	if (s->txn.b.msg.longest > SESS_LINE_MAX)
+		(void)sess_reencode(s); /* else as it is: the peer decides */
 	fit = smtp_conn_send(s->conn, m);
 	if (fit == SMTP_FIT_NEED_7BIT && sess_reencode(s) == 0)
 		fit = smtp_conn_send(s->conn, m);

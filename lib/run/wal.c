@@ -345,11 +345,14 @@ wal_export_load(struct worker *w)
 	size_t i;
 
 	wal->n_export = conf_acct_n(w->conf);
+	w->want_r = false;
 	wal->export = xcalloc(wal->n_export, sizeof(*wal->export));
 	for (i = 0; i < wal->n_export; i++) {
 		wal->export[i].w = w;
 		wal->export[i].conf = conf_ref(w->conf);
 		wal_export_fill(&wal->export[i], conf_acct_at(w->conf, i));
+		if ((wal->export[i].file.records & RECORD_R) != 0)
+			w->want_r = true;
 	}
 }
 

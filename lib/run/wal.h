@@ -22,6 +22,9 @@ struct work;
 #define WAL_WINDOW 256
 
 /* What a durable record does to its batch. */
+/* Slot of the effect of an `r` record: the batch goes to cur/. */
+#define WAL_RECEIVED UINT32_MAX
+
 struct wal_effect {
 	struct work *work; /* NULL: nothing */
 	uint32_t slot;

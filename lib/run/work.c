@@ -15,7 +15,9 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/plan.h"
 #include "run/queue.h"
+#include "run/result.h"
 #include "run/wal.h"
 #include "run/work.h"
 #include "run/worker.h"
@@ -78,6 +80,8 @@ work_open(struct worker *w, struct queue *q, const struct ref *r)
 	TAILQ_INSERT_TAIL(&q->works, k, entry);
 	TAILQ_INSERT_TAIL(&w->works, k, all);
 	w->n_open++;
+	if (w->want_r && r->area == BATCH_NEW)
+		result_received(w, k);
 	return (k);
 }
 
@@ -110,6 +114,18 @@ work_requeue(struct worker *w, struct work *k, struct verr *err)
 	return (batch_requeue(k->batch, err));
 }
 
+/* Does the name of k say that it is due, when nothing in it is? */
+static bool
+work_misnamed(struct worker *w, const struct work *k)
+{
+	int64_t now = sys_now(w->sys);
+	struct batch_name file, fit;
+
+	batch_name_now(k->batch, &fit);
+	return (batch_name_parse(batch_file(k->batch), &file) == -1 ||
+	    (file.due <= now && fit.due > now));
+}
+
 /* Nothing of k is in flight: unlink it, or put it back into the plan. */
 static int
 work_put_away(struct worker *w, struct work *k)
@@ -121,7 +137,7 @@ work_put_away(struct worker *w, struct work *k)
 
 	if (batch_open_count(k->batch) == 0)
 		rc = batch_finish(k->batch, &err);
-	else if (batch_dirty(k->batch) || k->bad || k->drained)
+	else if (batch_dirty(k->batch) || k->bad || work_misnamed(w, k))
 		rc = work_requeue(w, k, &err);
 	if (rc == -1 && err.err != ENOENT) {
 		log_err(&err);
@@ -130,7 +146,7 @@ work_put_away(struct worker *w, struct work *k)
 		return (-1);
 	}
 	if (rc == 0 && batch_open_count(k->batch) > 0 && !k->bad) {
-		batch_name_now(k->batch, &r.name);
+		(void)batch_name_parse(batch_file(k->batch), &r.name);
 		r.area = batch_area(k->batch);
 		queue_add_ref(w, q, &r);
 	}
@@ -302,6 +318,8 @@ work_next(struct worker *w, struct queue *q)
 		if (!k->drained && !k->passed && !k->paused &&
 		    (best == NULL || k->prio > best->prio))
 			best = k;
+	if (best == NULL)
+		plan_more(w, q);
 	queue_promote(w, q);
 	while ((top = heap_top(&q->ready)) != NULL &&
 	    (best == NULL || top->name.prio > best->prio)) {
@@ -391,11 +409,32 @@ work_return(struct worker *w, struct txn *t)
 void
 work_settle(struct worker *w, struct work *k, const struct wal_effect *e)
 {
+	struct verr err = VERR_INIT;
+
+	if (e->slot == WAL_RECEIVED) {
+		k->busy--;
+		if (work_requeue(w, k, &err) == -1 && err.err != ENOENT)
+			log_err(&err);
+		work_check(w, k);
+		return;
+	}
 	batch_set(k->batch, e->slot, e->state, e->attempts, e->next_try,
 	    e->source[0] != '\0' ? e->source : NULL);
 	k->flag[e->slot] = WORK_TRIED;
 	k->busy--;
 	work_check(w, k);
+}
+
+void
+work_rest(struct worker *w, struct queue *q)
+{
+	struct work *k, *next;
+
+	for (k = TAILQ_FIRST(&q->works); k != NULL; k = next) {
+		next = TAILQ_NEXT(k, entry);
+		if (k->busy == 0 && !w->broken)
+			(void)work_put_away(w, k);
+	}
 }
 
 void

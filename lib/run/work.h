@@ -87,6 +87,8 @@ void work_settle(struct worker *w, struct work *k,
     const struct wal_effect *e);
 /* Close k if all of it was looked at and nothing is in flight. */
 void work_check(struct worker *w, struct work *k);
+/* q does not send for a while: its batches that are not in use are closed. */
+void work_rest(struct worker *w, struct queue *q);
 /* The pauses changed: open batches of paused jobs rest. */
 void work_pause_all(struct worker *w);
 /* Write states that are not in the files yet; 0, or -1 (logged). */

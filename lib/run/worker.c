@@ -366,9 +366,8 @@ worker_timers(struct worker *w)
 	w->last_work = loop_now(w->loop);
 }
 
-/* Everything that a worker needs before it owns anything. */
-static int
-worker_init(struct worker *w, struct verr *err)
+int
+worker_begin(struct worker *w, struct verr *err)
 {
 	TAILQ_INIT(&w->hungry);
 	TAILQ_INIT(&w->sessions);
@@ -389,23 +388,24 @@ worker_init(struct worker *w, struct verr *err)
 	return (0);
 }
 
-/* One round: own, recover, deliver until done, let go. */
-static int
-worker_round(struct worker *w, struct verr *err)
+int
+worker_take(struct worker *w, struct verr *err)
 {
-	int rc = 0;
-
 	if (rvmta_own_all(w, err) == -1)
 		return (-1);
 	w->owned = w->vmtas.n > 0;
 	if (!w->owned)
 		return (0);
-	if (recover_all(w, err) == -1 || wal_open(w, err) == -1)
+	if (recover_all(w, err) == -1)
 		return (-1);
-	worker_poll_pauses(w);
-	plan_all(w);
-	worker_kick(w);
-	loop_run(w->loop);
+	return (wal_open(w, err));
+}
+
+int
+worker_let_go(struct worker *w, struct verr *err)
+{
+	int rc;
+
 	sess_stop_all(w, true);
 	queue_stop_all(w);
 	rc = wal_close(w, err);
@@ -416,8 +416,23 @@ worker_round(struct worker *w, struct verr *err)
 	return (rc);
 }
 
-static void
-worker_release(struct worker *w)
+/* One round: own, recover, deliver until done, let go. */
+static int
+worker_round(struct worker *w, struct verr *err)
+{
+	int rc = worker_take(w, err);
+
+	if (rc == 0 && w->owned) {
+		worker_poll_pauses(w);
+		plan_all(w);
+		worker_kick(w);
+		loop_run(w->loop);
+	}
+	return (worker_let_go(w, rc == 0 ? err : NULL) == -1 ? -1 : rc);
+}
+
+void
+worker_end(struct worker *w)
 {
 	size_t i;
 
@@ -504,7 +519,7 @@ worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 	int rc;
 
 	total_slots_init(&w.total_slots, total, index, LIMIT_TOTAL_CONNS, 0);
-	rc = worker_init(&w, err);
+	rc = worker_begin(&w, err);
 	if (rc == 0)
 		rc = worker_resolver(&w, err);
 	if (rc == 0) {
@@ -517,7 +532,7 @@ worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 			rc = trigger_mark(w.spool, err);
 		worker_summary(&w);
 	}
-	worker_release(&w);
+	worker_end(&w);
 	conf_unref(w.conf);
 	return (rc);
 }

@@ -29,6 +29,8 @@
 #include "spool/trigger.h"
 
 /* Totals of a run, for its last log line. */
+struct selection;
+
 struct run_count {
 	uint64_t delivered;
 	uint64_t bounced;
@@ -43,6 +45,7 @@ struct worker {
 	struct conf *conf;
 	unsigned int conf_gen; /* grows with every reload */
 	const struct run_options *opt;
+	const struct selection *only; /* VirtualMTAs to own, NULL: all */
 	unsigned int index; /* of opt->workers */
 	struct id id;	    /* names it in control/ and state/ */
 
@@ -77,6 +80,7 @@ struct worker {
 	int64_t next_live; /* monotonic ms */
 	int64_t next_chores; /* monotonic ms */
 	bool complained_live;
+	bool want_r;	   /* an acct-file takes records of reception */
 	bool full_look;	   /* look at everything again */
 	bool owned;	   /* something, in this round */
 	bool announced;	   /* the trigger said something */
@@ -107,6 +111,16 @@ void worker_stop(struct worker *w, bool at_once);
  */
 int worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
     unsigned int index, struct total *total, struct verr *err);
+/*
+ * Make ready to own: spool, locks, addresses. w: zero but for sys, conf, opt,
+ * index, conf_gen, only. 0 or -1; worker_end in any case.
+ */
+int worker_begin(struct worker *w, struct verr *err);
+void worker_end(struct worker *w);
+/* Own, recover, open the journal; w->owned: there is something. 0 or -1. */
+int worker_take(struct worker *w, struct verr *err);
+/* Everything durable and written, then let go. 0 or -1. */
+int worker_let_go(struct worker *w, struct verr *err);
 /* Run the scheduler in the next turn. */
 void worker_kick(struct worker *w);
 

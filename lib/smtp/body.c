@@ -17,14 +17,15 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "smtp/conn_int.h"
 
-#define BODY_TURN (1024 * 1024)	/* octets, then others have their turn */
-#define BODY_CHUNK 32768	/* content read at a time for stuffing */
+#define BODY_TURN INT64_C(1048576) /* octets, then others have a turn */
+#define BODY_CHUNK 32768	   /* content read at a time for stuffing */
 
-static const char body_dot[] = ".\r\n";
+static char body_dot[] = ".\r\n";
 
 void
 smtp_body_begin(struct smtp_conn *c)
@@ -33,8 +34,7 @@ smtp_body_begin(struct smtp_conn *c)
 	size_t at = c->out.len;
 
 	if (t->bdat)
-		buf_addf(&c->out, "BDAT %lld LAST\r\n",
-		    (long long)t->m->size);
+		buf_addf(&c->out, "BDAT %" PRId64 " LAST\r\n", t->m->size);
 	smtp_conn_said(c, t->bdat ? SMTP_V_BDAT : SMTP_V_END, 0, at);
 	t->body = SMTP_BODY_SENDING;
 	t->body_started = loop_now(c->loop);
@@ -47,6 +47,21 @@ smtp_body_busy(const struct smtp_conn *c)
 	    c->txn.body == SMTP_BODY_QUEUED);
 }
 
+/* The errors that the network makes; others (ENOMEM, EIO) are our own. */
+static bool
+body_errno_is_peer(int errnum)
+{
+	static const int peer[] = { EPIPE, ECONNRESET, ECONNABORTED,
+		ECONNREFUSED, ENOTCONN, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH,
+		EHOSTDOWN, ENETRESET, EPROTO };
+	size_t i;
+
+	for (i = 0; i < sizeof(peer) / sizeof(peer[0]); i++)
+		if (errnum == peer[i])
+			return (true);
+	return (false);
+}
+
 /* A write failed: 1 when the socket is just full, 0 to repeat, -1. */
 static int
 body_write_failed(struct smtp_conn *c)
@@ -55,7 +70,11 @@ body_write_failed(struct smtp_conn *c)
 		return (0);
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return (1);
-	smtp_conn_set_fault(c, SMTP_BLAME_PEER, errno, "connection lost");
+	if (body_errno_is_peer(errno))
+		smtp_conn_set_fault(c, SMTP_BLAME_PEER, errno,
+		    "connection lost");
+	else
+		smtp_conn_set_fault(c, SMTP_BLAME_LOCAL, errno, "send");
 	return (-1);
 }
 
@@ -82,8 +101,7 @@ out_flush(struct smtp_conn *c, bool more)
 	int rc;
 
 	while (c->out_off < c->out.len) {
-		n = send(c->fd, c->out.p + c->out_off,
-		    c->out.len - c->out_off,
+		n = send(c->fd, c->out.p + c->out_off, c->out.len - c->out_off,
 		    MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
 		if (n >= 0)
 			out_sent(c, (size_t)n);
@@ -135,8 +153,8 @@ body_took(struct smtp_conn *c, const char *p, size_t n)
 		if (lf == NULL)
 			lf = end;
 		n = (size_t)(lf - p);
-		smtp_conn_trace(c, '+', p, n > 0 && p[n - 1] == '\r' ?
-		    n - 1 : n);
+		smtp_conn_trace(c, '+', p,
+		    n > 0 && p[n - 1] == '\r' ? n - 1 : n);
 	}
 }
 
@@ -206,8 +224,6 @@ body_bulk(struct smtp_conn *c, size_t n)
 	}
 	if (got == 0)
 		return (body_unreadable(c, EIO)); /* the file was cut */
-	if (got < 0 && errno == EIO)
-		return (body_unreadable(c, errno));
 	if (got < 0)
 		return (body_write_failed(c));
 	body_took(c, p, (size_t)got);
@@ -221,12 +237,12 @@ body_send_tail(struct smtp_conn *c, const char *p, size_t n, size_t n_dot)
 	union {
 		const char *in;
 		void *out;
-	} data = { .in = p }, dot = { .in = body_dot };
+	} data = { .in = p }; /* an iovec has no const */
 	size_t n_out = c->out.len - c->out_off, left;
 	struct iovec iov[3] = {
 		{ n_out > 0 ? c->out.p + c->out_off : NULL, n_out },
 		{ data.out, n },
-		{ dot.out, n_dot },
+		{ body_dot, n_dot },
 	};
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 3 };
 	ssize_t got;
@@ -277,7 +293,8 @@ body_may_end(struct smtp_conn *c)
 
 	if (!t->asked && t->unsettled > 0) {
 		t->asked = true;
-		t->granted = c->ev->may_end(c->arg, c, t->unsettled);
+		if (c->ev->may_end(c->arg, c, t->unsettled))
+			t->granted = true; /* or resumed in it */
 	}
 	return (t->granted || t->unsettled == 0);
 }
@@ -292,20 +309,27 @@ body_ended(struct smtp_conn *c)
 	c->reply_since = loop_now(c->loop);
 }
 
+/* How much of n octets is sent at a time. */
+static size_t
+body_portion(int64_t n)
+{
+	return ((size_t)(n < BODY_TURN ? n : BODY_TURN));
+}
+
 int
 smtp_body_flush(struct smtp_conn *c)
 {
 	struct smtp_txn *t = &c->txn;
-	int64_t until = t->pos + BODY_TURN, left;
+	int64_t until = t->pos + BODY_TURN;
 	int rc = 0;
 
 	while (t->body == SMTP_BODY_SENDING && rc == 0) {
-		left = t->m->size - t->pos;
+		int64_t left = t->m->size - t->pos;
+
 		if (left > SMTP_TAIL && t->pos >= until)
 			return (1);
 		if (left > SMTP_TAIL)
-			rc = body_bulk(c, (size_t)(left - SMTP_TAIL <
-			    BODY_TURN ? left - SMTP_TAIL : BODY_TURN));
+			rc = body_bulk(c, body_portion(left - SMTP_TAIL));
 		else if (body_may_end(c) && c->state != SMTP_S_DEAD)
 			rc = body_tail(c, (size_t)left);
 		else

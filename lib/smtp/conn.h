@@ -49,14 +49,14 @@ struct smtp_source {
 /* Milliseconds, > 0 unless said otherwise. Copied. */
 struct smtp_settings {
 	int64_t connect;
-	int64_t greeting;   /* silence before the greeting */
-	int64_t command;    /* silence before an answer to a command */
-	int64_t data_send;  /* no progress in sending */
-	int64_t data_end;   /* silence before the answer to the end of data */
-	int64_t reply;	    /* ceiling for a whole answer, from the wait for
-			       its first octet; at least the times above */
-	int64_t message;    /* ceiling for sending one content; 0: none */
-	int64_t quit;	    /* wait for the answer to QUIT */
+	int64_t greeting;  /* silence before the greeting */
+	int64_t command;   /* silence before an answer to a command */
+	int64_t data_send; /* no progress in sending */
+	int64_t data_end;  /* silence before the answer to the end of data */
+	int64_t reply;	   /* ceiling for a whole answer, from the wait for
+			      its first octet; at least the times above */
+	int64_t message;   /* ceiling for sending one content; 0: none */
+	int64_t quit;	   /* wait for the answer to QUIT */
 	bool ignore_8bitmime;
 	bool ignore_chunking;
 	bool ignore_pipelining;
@@ -84,20 +84,20 @@ const char *smtp_stage_name(enum smtp_stage stage);
 
 /* Whose fault it is when a session breaks. */
 enum smtp_blame {
-	SMTP_BLAME_PEER,   /* peer or network: counts against the queue */
-	SMTP_BLAME_LOCAL,  /* this machine (descriptors, ports, memory, no
-			      route, disk): never charged to a domain */
-	SMTP_BLAME_SOURCE  /* the source address is not on this machine */
+	SMTP_BLAME_PEER,  /* peer or network: counts against the queue */
+	SMTP_BLAME_LOCAL, /* this machine (descriptors, ports, memory, no
+			     route, disk): never charged to a domain */
+	SMTP_BLAME_SOURCE /* the source address is not on this machine */
 };
 
 /* Why a session failed or ended. Lives during the event only. */
 struct smtp_failure {
 	enum smtp_stage stage;
 	enum smtp_blame blame;
-	bool timeout;	 /* our patience ended */
-	bool protocol;	 /* the peer does not speak SMTP, or is out of step */
-	int errnum;	 /* errno behind it; 0: none */
-	int code;	 /* reply code behind it; 0: no reply */
+	bool timeout;  /* our patience ended */
+	bool protocol; /* the peer does not speak SMTP, or is out of step */
+	int errnum;    /* errno behind it; 0: none */
+	int code;      /* reply code behind it; 0: no reply */
 	struct smtp_status status; /* of that reply; else 4.4.1, 4.4.2 ... */
 	const char *text; /* the reply's text, or what went wrong; one line,
 			     not escaped */
@@ -155,15 +155,21 @@ struct smtp_events {
 	void (*failed)(void *arg, struct smtp_conn *c,
 	    const struct smtp_failure *why);
 	/*
-	 * The end of data for n_rcpt recipients is about to be sent: true: go
-	 * on (their results come by done()). false: wait for
-	 * smtp_conn_resume; asked once a message.
+	 * The end of data for n_rcpt recipients is about to be sent (in one
+	 * flight before any content goes; of a long content all but the last
+	 * 64 KiB has gone). true: go on, their results come by done().
+	 * false: wait for smtp_conn_resume. Asked once a message at most, and
+	 * not when nobody is left to send to.
 	 */
 	bool (*may_end)(void *arg, struct smtp_conn *c, size_t n_rcpt);
 	/* The transaction is over. */
 	void (*done)(void *arg, struct smtp_conn *c,
 	    const struct smtp_outcome *out);
-	/* The session ended after ready(), not by the owner. */
+	/*
+	 * The session ended after ready(), not by the owner. At
+	 * SMTP_STAGE_IDLE that is no failure of the peer's: idle sessions
+	 * end, and MAILMAX is reached.
+	 */
 	void (*closed)(void *arg, struct smtp_conn *c,
 	    const struct smtp_failure *why);
 	/* One line, without its end, not escaped. May be NULL. */
@@ -185,8 +191,7 @@ struct smtp_conn *smtp_conn_new(struct loop *loop, struct sys *sys,
  * SMTP_FIT_GONE: it is ending, closed() will come. Only between ready() or
  * done() (with usable) and the next send. Uses the loop's scratch.
  */
-enum smtp_fit smtp_conn_send(struct smtp_conn *c,
-    const struct smtp_message *m);
+enum smtp_fit smtp_conn_send(struct smtp_conn *c, const struct smtp_message *m);
 /* may_end said false: now the end of data may be sent. */
 void smtp_conn_resume(struct smtp_conn *c);
 /*

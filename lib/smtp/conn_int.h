@@ -74,25 +74,25 @@ struct smtp_txn {
 	const struct smtp_message *m; /* the owner's */
 	struct smtp_result *res;      /* m->n_rcpt of them */
 	struct smtp_txn_rcpt *rc;
-	struct buf text;   /* texts of the results */
-	size_t next;	   /* recipient of the next RCPT */
-	size_t rcpt_wait;  /* RCPT commands without an answer */
+	struct buf text;  /* texts of the results */
+	size_t next;	  /* recipient of the next RCPT */
+	size_t rcpt_wait; /* RCPT commands without an answer */
 	size_t unsettled;
 	size_t accepted;
-	bool bdat;	   /* content goes by BDAT */
-	bool ahead;	   /* content goes with the RCPT commands */
+	bool bdat;  /* content goes by BDAT */
+	bool ahead; /* content goes with the RCPT commands */
 	bool mail_said, mail_ok, data_said;
-	bool ended;	   /* the server has left the transaction */
+	bool ended; /* the server has left the transaction */
 	bool answered, reused, chunking_broken, too_many;
-	bool untried;	   /* what is not settled was not tried */
+	bool untried;	     /* what is not settled was not tried */
 	bool asked, granted; /* may_end */
 	bool end_sent;
-	bool bol;	   /* stuffing: at the begin of a line */
+	bool bol; /* stuffing: at the begin of a line */
 	enum smtp_body body;
 	enum smtp_stage stage;
-	int64_t pos;	   /* octets of content taken */
+	int64_t pos; /* octets of content taken */
 	int64_t started, body_started;
-	bool bye;	   /* 421 was the answer to something in it */
+	bool bye; /* 421 was the answer to something in it */
 	struct smtp_result bye_res;
 	size_t bye_text;
 };
@@ -128,12 +128,12 @@ struct smtp_conn {
 	bool closing;	     /* no further transaction */
 	struct smtp_fault fault;
 	struct smtp_caps caps;
-	size_t count;	     /* transactions begun */
-	size_t rcpt_learnt;  /* "too many recipients" after so many; 0 */
+	size_t count;	    /* transactions begun */
+	size_t rcpt_learnt; /* "too many recipients" after so many; 0 */
 	struct smtp_reply reply;
-	const char *rest;    /* input behind the reply in hand */
+	const char *rest; /* input behind the reply in hand */
 	size_t rest_len;
-	struct buf out;	     /* to be sent before any content */
+	struct buf out; /* to be sent before any content */
 	size_t out_off;
 	struct smtp_flight *flight;
 	size_t f_head, f_end, f_cap;
@@ -171,8 +171,8 @@ void smtp_conn_fail_timeout(struct smtp_conn *c);
 /* End a session that takes no further message: closed. */
 void smtp_conn_end(struct smtp_conn *c);
 /* Remember a fault; the session ends by it as soon as it may. */
-void smtp_conn_set_fault(struct smtp_conn *c, enum smtp_blame blame,
-    int errnum, const char *what);
+void smtp_conn_set_fault(struct smtp_conn *c, enum smtp_blame blame, int errnum,
+    const char *what);
 /* It may now: first hear what the peer has said before. */
 void smtp_conn_faulted(struct smtp_conn *c);
 

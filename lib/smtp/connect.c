@@ -52,9 +52,10 @@ smtp_connect_begin(struct smtp_conn *c, bool *ret_now)
 	}
 	connect_options(c->fd);
 	if (sys->bind(sys, c->fd, src, c->source.addr_len) != 0) {
-		smtp_conn_set_fault(c, errno == EADDRNOTAVAIL ?
-		    SMTP_BLAME_SOURCE : SMTP_BLAME_LOCAL, errno,
-		    "bind to the source address");
+		smtp_conn_set_fault(c,
+		    errno == EADDRNOTAVAIL ? SMTP_BLAME_SOURCE :
+					     SMTP_BLAME_LOCAL,
+		    errno, "bind to the source address");
 		return (-1);
 	}
 	if (sys->connect(sys, c->fd, peer, c->target.peer_len) == 0) {
@@ -63,8 +64,9 @@ smtp_connect_begin(struct smtp_conn *c, bool *ret_now)
 	}
 	if (errno == EINPROGRESS || errno == EINTR)
 		return (0);
-	smtp_conn_set_fault(c, connect_is_remote(errno) ? SMTP_BLAME_PEER :
-	    SMTP_BLAME_LOCAL, errno, "connect");
+	smtp_conn_set_fault(c,
+	    connect_is_remote(errno) ? SMTP_BLAME_PEER : SMTP_BLAME_LOCAL,
+	    errno, "connect");
 	return (-1);
 }
 

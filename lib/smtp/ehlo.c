@@ -119,7 +119,7 @@ ehlo_line(struct smtp_caps *caps, const char *p, size_t n)
 	for (i = 0; i < EHLO_N; i++) {
 		const struct ehlo_word *w = &ehlo_words[i];
 
-		if (strlen(w->name) != len || strncasecmp(w->name, p, len))
+		if (strlen(w->name) != len || strncasecmp(w->name, p, len) != 0)
 			continue;
 		if ((caps->offered & w->ext) == 0 && w->value != NULL)
 			w->value(caps, p + len, (size_t)(end - p) - len);

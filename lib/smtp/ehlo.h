@@ -22,11 +22,11 @@ enum smtp_ext {
 };
 
 struct smtp_caps {
-	unsigned offered;  /* enum smtp_ext, as the peer said */
-	unsigned ext;	   /* those of them that may be used */
-	int64_t size;	   /* largest message; 0: no limit stated */
-	int rcpt_max;	   /* LIMITS RCPTMAX; 0: not stated */
-	int mail_max;	   /* LIMITS MAILMAX; 0: not stated */
+	unsigned offered;    /* enum smtp_ext, as the peer said */
+	unsigned ext;	     /* those of them that may be used */
+	int64_t size;	     /* largest message; 0: no limit stated */
+	int rcpt_max;	     /* LIMITS RCPTMAX; 0: not stated */
+	int mail_max;	     /* LIMITS MAILMAX; 0: not stated */
 	int rcpt_domain_max; /* LIMITS RCPTDOMAINMAX; 0: not stated */
 };
 
@@ -39,7 +39,8 @@ struct smtp_caps {
  */
 void smtp_ehlo_parse(const char *text, size_t len, unsigned ignore,
     struct smtp_caps *ret_caps);
-/* Append the known keywords offered, `CHUNKING,DSN,SIZE` (dlvEsmtpAvailable). */
+/* Append the known keywords offered, `CHUNKING,DSN,SIZE` (dlvEsmtpAvailable).
+ */
 void smtp_ehlo_names(const struct smtp_caps *caps, struct buf *ret_names);
 
 #endif

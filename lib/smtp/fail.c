@@ -78,12 +78,21 @@ smtp_conn_fail_protocol(struct smtp_conn *c, const char *what)
 	conn_fail_text(c, &why, 5, 0, what);
 }
 
+/* Be polite and go; the answer is not worth a wait. */
+static void
+conn_say_quit(struct smtp_conn *c)
+{
+	(void)send(c->fd, "QUIT\r\n", 6, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void
 smtp_conn_fail_reply(struct smtp_conn *c, const struct smtp_reply *r)
 {
 	struct smtp_failure why = { .stage = conn_stage(c), .code = r->code };
 	struct buf text = BUF_INIT;
 
+	if (c->state == SMTP_S_GREET && r->code != 421)
+		conn_say_quit(c); /* RFC 5321 3.1: after 554 too */
 	smtp_reply_join(r, SMTP_TEXT_MAX, &text);
 	why.text = buf_str(&text);
 	why.text_len = text.len;
@@ -97,10 +106,8 @@ smtp_conn_end(struct smtp_conn *c)
 {
 	struct smtp_failure why = { .blame = SMTP_BLAME_PEER };
 
-	if (!c->closing) {
-		/* polite; the answer is not worth a wait */
-		(void)send(c->fd, "QUIT\r\n", 6, MSG_NOSIGNAL | MSG_DONTWAIT);
-	}
+	if (!c->closing)
+		conn_say_quit(c);
 	conn_fail_text(c, &why, 0, 0, "no further message in this session");
 }
 

@@ -60,8 +60,8 @@ smtp_on_ehlo(struct smtp_conn *c, const struct smtp_reply *r)
 		smtp_conn_fail_reply(c, r);
 		return;
 	}
-	smtp_ehlo_parse(buf_str(&r->text), r->text.len,
-	    greet_ignored(&c->set), &c->caps);
+	smtp_ehlo_parse(buf_str(&r->text), r->text.len, greet_ignored(&c->set),
+	    &c->caps);
 	smtp_conn_is_ready(c);
 }
 

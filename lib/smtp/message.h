@@ -29,14 +29,14 @@ struct smtp_message {
 	const char *envid; /* xtext; NULL: none */
 	char ret;	   /* 'F', 'H', or '-' (or 0) for none */
 	const struct smtp_rcpt *rcpt;
-	size_t n_rcpt;	   /* >= 1 */
-	const char *mem;   /* content in memory; NULL: in fd */
-	int fd;		   /* content at off of this descriptor */
+	size_t n_rcpt;	 /* >= 1 */
+	const char *mem; /* content in memory; NULL: in fd */
+	int fd;		 /* content at off of this descriptor */
 	int64_t off;
-	int64_t size;	   /* octets of content */
-	int64_t dots;	   /* lines that begin with a dot; 0: none */
-	bool body_8bit;	   /* 8-bit body */
-	bool header_8bit;  /* 8-bit header: needs SMTPUTF8 */
+	int64_t size;	  /* octets of content */
+	int64_t dots;	  /* lines that begin with a dot; 0: none */
+	bool body_8bit;	  /* 8-bit body */
+	bool header_8bit; /* 8-bit header: needs SMTPUTF8 */
 	/*
 	 * The body may go before the answers to RCPT are known (needs
 	 * CHUNKING and PIPELINING): one round trip for the message.
@@ -68,7 +68,7 @@ struct smtp_status smtp_fit_status(enum smtp_fit fit, const char **ret_text);
 void smtp_message_mail(const struct smtp_caps *caps,
     const struct smtp_message *m, struct buf *ret_line);
 /* Append the RCPT command with CRLF. */
-void smtp_message_rcpt(const struct smtp_caps *caps,
-    const struct smtp_rcpt *r, struct buf *ret_line);
+void smtp_message_rcpt(const struct smtp_caps *caps, const struct smtp_rcpt *r,
+    struct buf *ret_line);
 
 #endif

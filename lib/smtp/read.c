@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "smtp/conn_int.h"
 
-#define CONN_READ 16384	/* octets a recv */
+#define CONN_READ 16384 /* octets a recv */
 #define CONN_READS 8	/* recvs a turn */
 
 size_t
@@ -23,8 +23,7 @@ smtp_conn_flights(const struct smtp_conn *c)
 }
 
 void
-smtp_conn_said(struct smtp_conn *c, enum smtp_verb verb, size_t rcpt,
-    size_t at)
+smtp_conn_said(struct smtp_conn *c, enum smtp_verb verb, size_t rcpt, size_t at)
 {
 	if (smtp_conn_flights(c) == 0) {
 		c->f_head = c->f_end = 0;
@@ -58,8 +57,9 @@ conn_landed(struct smtp_conn *c)
 bool
 smtp_conn_surplus(const struct smtp_conn *c)
 {
-	return (c->rest_len > 0 &&
-	    (c->rest_len < 3 || memcmp(c->rest, "421", 3) != 0));
+	size_t n = c->rest_len < 3 ? c->rest_len : 3;
+
+	return (n > 0 && memcmp(c->rest, "421", n) != 0);
 }
 
 /* 421: the server closes. Whatever it answered is settled already. */
@@ -154,8 +154,7 @@ conn_bad_reply(struct smtp_conn *c, const struct smtp_reply *r)
 	char text[64];
 
 	if (r->code != 0)
-		(void)snprintf(text, sizeof(text), "%s (%d)", r->bad,
-		    r->code);
+		(void)snprintf(text, sizeof(text), "%s (%d)", r->bad, r->code);
 	else
 		(void)snprintf(text, sizeof(text), "%s", r->bad);
 	smtp_conn_fail_protocol(c, text);

@@ -143,8 +143,7 @@ reply_end_line(struct smtp_reply *r, const char *p, size_t n)
 		rc = reply_line(r, r->part.p, r->part.len);
 		buf_clear(&r->part);
 	} else
-		rc = reply_line(r, p, n < SMTP_LINE_KEEP ? n :
-		    SMTP_LINE_KEEP);
+		rc = reply_line(r, p, n < SMTP_LINE_KEEP ? n : SMTP_LINE_KEEP);
 	r->line_len = 0;
 	return (rc);
 }
@@ -161,8 +160,7 @@ reply_part_ok(const struct smtp_reply *r)
 }
 
 enum smtp_feed
-smtp_reply_feed(struct smtp_reply *r, const char *p, size_t n,
-    size_t *ret_used)
+smtp_reply_feed(struct smtp_reply *r, const char *p, size_t n, size_t *ret_used)
 {
 	enum smtp_feed rc = SMTP_FEED_MORE;
 	const char *lf;

@@ -10,11 +10,11 @@
 
 #include "base/buf.h"
 
-#define SMTP_LINE_KEEP 4096	/* octets kept of one line */
-#define SMTP_LINE_MAX 65536	/* octets read of one line */
-#define SMTP_REPLY_LINES 500	/* lines of one reply */
-#define SMTP_REPLY_MAX 262144	/* octets of one reply */
-#define SMTP_REPLY_KEEP 65536	/* octets of text kept of one reply */
+#define SMTP_LINE_KEEP 4096   /* octets kept of one line */
+#define SMTP_LINE_MAX 65536   /* octets read of one line */
+#define SMTP_REPLY_LINES 500  /* lines of one reply */
+#define SMTP_REPLY_MAX 262144 /* octets of one reply */
+#define SMTP_REPLY_KEEP 65536 /* octets of text kept of one reply */
 
 enum smtp_feed {
 	SMTP_FEED_MORE, /* all input used, the reply is not complete */
@@ -23,13 +23,13 @@ enum smtp_feed {
 };
 
 struct smtp_reply {
-	int code;	  /* 200 to 599; 0: no line yet */
-	struct buf text;  /* without codes; lines separated by LF */
-	const char *bad;  /* after SMTP_FEED_BAD: why, in English */
+	int code;	 /* 200 to 599; 0: no line yet */
+	struct buf text; /* without codes; lines separated by LF */
+	const char *bad; /* after SMTP_FEED_BAD: why, in English */
 	/* below: the reader's own */
-	struct buf part;  /* a line whose end has not come */
-	size_t line_len;  /* octets of that line, kept or not */
-	size_t bytes;	  /* octets of the reply */
+	struct buf part; /* a line whose end has not come */
+	size_t line_len; /* octets of that line, kept or not */
+	size_t bytes;	 /* octets of the reply */
 	size_t lines;
 };
 

@@ -50,10 +50,11 @@ smtp_txn_text(struct smtp_txn *t, const char *p, size_t n)
 }
 
 struct smtp_result
-smtp_txn_reply(struct smtp_txn *t, enum smtp_class cls,
-    enum smtp_stage stage, const struct smtp_reply *r, size_t *ret_text)
+smtp_txn_reply(struct smtp_txn *t, enum smtp_class cls, enum smtp_stage stage,
+    const struct smtp_reply *r, size_t *ret_text)
 {
-	struct smtp_result res = { .cls = cls, .stage = stage,
+	struct smtp_result res = { .cls = cls,
+		.stage = stage,
 		.code = r->code };
 
 	*ret_text = t->text.len;
@@ -89,7 +90,8 @@ smtp_txn_settle_all(struct smtp_txn *t, const struct smtp_result *res,
 void
 smtp_txn_break(struct smtp_txn *t, const struct smtp_failure *why)
 {
-	struct smtp_result res = { .stage = t->stage, .code = why->code,
+	struct smtp_result res = { .stage = t->stage,
+		.code = why->code,
 		.status = why->status };
 
 	if (t->unsettled == 0)
@@ -101,10 +103,8 @@ smtp_txn_break(struct smtp_txn *t, const struct smtp_failure *why)
 	res.text_len = why->text_len;
 	if (t->end_sent)
 		res.cls = SMTP_AMBIGUOUS;
-	else if (t->untried)
-		res.cls = SMTP_UNTRIED;
-	else if (t->reused && !t->answered && !why->timeout)
-		res.cls = SMTP_UNTRIED; /* closed while it was idle */
+	else if (t->untried || (t->reused && !t->answered && !why->timeout))
+		res.cls = SMTP_UNTRIED; /* also: closed while it was idle */
 	else
 		res.cls = SMTP_BROKEN;
 	smtp_txn_settle_all(t, &res,
@@ -112,8 +112,7 @@ smtp_txn_break(struct smtp_txn *t, const struct smtp_failure *why)
 }
 
 void
-smtp_txn_done(struct smtp_conn *c, bool usable,
-    const struct smtp_failure *why)
+smtp_txn_done(struct smtp_conn *c, bool usable, const struct smtp_failure *why)
 {
 	struct smtp_txn t = c->txn;
 	struct smtp_outcome out = {

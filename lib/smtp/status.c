@@ -77,8 +77,9 @@ status_hint(const char *p, size_t len, struct smtp_status *ret_status)
 	while ((p = memchr(p, '#', (size_t)(end - p))) != NULL) {
 		p++;
 		n = status_scan(p, (size_t)(end - p), ret_status);
-		if (n > 0 && (p + n == end || p[n] != '.' ||
-		    p + n + 1 == end || p[n + 1] < '0' || p[n + 1] > '9'))
+		if (n > 0 &&
+		    (p + n == end || p[n] != '.' || p + n + 1 == end ||
+			p[n + 1] < '0' || p[n + 1] > '9'))
 			return (true);
 	}
 	return (false);

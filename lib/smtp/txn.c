@@ -154,8 +154,7 @@ smtp_txn_check(struct smtp_conn *c)
 	if (!t->active || t->unsettled > 0 || smtp_conn_flights(c) > 0 ||
 	    smtp_body_busy(c))
 		return;
-	usable = !c->closing && c->rest_len == 0 &&
-	    smtp_conn_mail_left(c) > 0;
+	usable = !c->closing && c->rest_len == 0 && smtp_conn_mail_left(c) > 0;
 	if (usable && t->mail_ok && !t->ended)
 		txn_say_rset(c);
 	smtp_txn_done(c, usable, NULL);

@@ -511,7 +511,7 @@ commit_finish(struct commit *c, struct verr *err)
 {
 	struct finish f = { .c = c, .sp = c->sp, .sys = c->sp->sys,
 		.record_fd = -1 };
-	int lock_fd, rc = 0;
+	int lock_fd = -1, rc = 0;
 	size_t i;
 
 	if (c->hash[0] != '\0' &&

@@ -131,9 +131,11 @@ publish_undo(struct publish *p, int fd, const char *name)
 {
 	struct sys *sys = p->sp->sys;
 
-	if (sys->renameat(sys, fd, name, p->tmp_fd, name) == -1 &&
-	    errno == ENOENT)
+	if (sys->renameat(sys, fd, name, p->tmp_fd, name) == 0)
+		return (-1);
+	if (errno == ENOENT)
 		return (0);
+	(void)sys->unlinkat(sys, fd, name, 0);
 	return (-1);
 }
 
@@ -289,7 +291,7 @@ record_line(struct record *r, char *line, size_t number, bool *ret_end)
 }
 
 int
-record_parse(const char *text, size_t n, struct record *ret_r)
+commit_record_parse(const char *text, size_t n, struct record *ret_r)
 {
 	struct record *r = ret_r;
 	char *p, *nl, *stop;
@@ -311,12 +313,12 @@ record_parse(const char *text, size_t n, struct record *ret_r)
 	}
 	if (end && p == stop)
 		return (0);
-	record_release(r);
+	commit_record_release(r);
 	return (-1);
 }
 
 void
-record_release(struct record *r)
+commit_record_release(struct record *r)
 {
 	free(r->item);
 	free(r->text);

@@ -51,13 +51,13 @@ recover_locked(struct recover *rc, const char *name)
 		rc->err) == -1) {
 		/* done by another one before we had the lock */
 		ret = errno == ENOENT ? 0 : -1;
-	} else if (record_parse(b.p, b.len, &r) == -1) {
+	} else if (commit_record_parse(b.p, b.len, &r) == -1) {
 		(void)verr_set(rc->err, VEX_IO,
 		    "commit/%s is damaged: see vmta-check spool", name);
 	} else {
 		rc->any = true;
 		ret = record_forward(rc->sp, &r, name, rc->err);
-		record_release(&r);
+		commit_record_release(&r);
 	}
 	buf_release(&b);
 	return (ret);

@@ -53,8 +53,9 @@ test_used(void **state)
 	ino_t ino;
 
 	(void)state;
-	put_file(MAIN, HEAD "virtual-mta a { domain x { max-msg-rate = 1/s } }\n"
-	    "include('inc.conf')\n");
+	put_file(MAIN,
+	    HEAD "virtual-mta a { domain x { max-msg-rate = 1/s } }\n"
+		 "include('inc.conf')\n");
 	put_file("etc/inc.conf", "total-max-smtp-out = 7\n");
 	c = open_main();
 	assert_null(conf_stale(c));
@@ -84,8 +85,9 @@ test_changed(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir(in_scratch("etc/conf.d"), 0700), 0);
-	put_file(MAIN, HEAD "include('conf.d/*.conf')\n"
-	    "include('later.d/*.conf')\n");
+	put_file(MAIN,
+	    HEAD "include('conf.d/*.conf')\n"
+		 "include('later.d/*.conf')\n");
 	c = open_main();
 	ino = image_inode();
 	assert_int_equal(conf_global(c)->total_max_smtp_out, 1200);
@@ -151,12 +153,12 @@ test_broken_without_image(void **state)
 
 	(void)state;
 	put_file(MAIN, "\nbogus = 1\n");
-	assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c, &err),
-	    -1);
+	assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c, &err), -1);
 	assert_int_equal(err.code, VEX_CONFIG);
 	assert_non_null(strstr(err.text, "vmta.conf:2: unknown directive"));
 	assert_int_equal(conf_open(sys_real(), in_scratch("etc/none"), &c,
-	    &err), -1);
+			     &err),
+	    -1);
 	assert_int_equal(err.code, VEX_CONFIG);
 }
 
@@ -194,8 +196,7 @@ test_damaged(void **state)
 	put_file(MAIN, "bogus = 1\n");
 	damage(-1);
 	c = NULL;
-	assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c, NULL),
-	    -1);
+	assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c, NULL), -1);
 }
 
 /* Who else may write the image, or owns it, makes it worthless. */
@@ -210,8 +211,7 @@ test_untrusted(void **state)
 	assert_int_equal(chmod(in_scratch(IMAGE), 0660), 0);
 	put_file(MAIN, "bogus = 1\n");
 	c = NULL;
-	assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c, NULL),
-	    -1);
+	assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c, NULL), -1);
 	assert_int_equal(chmod(in_scratch(IMAGE), 0600), 0);
 	c = open_main();
 	assert_non_null(conf_stale(c));
@@ -219,15 +219,15 @@ test_untrusted(void **state)
 	assert_int_equal(rename(in_scratch(IMAGE), in_scratch("img")), 0);
 	assert_int_equal(symlink(in_scratch("img"), in_scratch(IMAGE)), 0);
 	c = NULL;
-	assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c, NULL),
-	    -1);
+	assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c, NULL), -1);
 	if (geteuid() == 0) {
 		assert_int_equal(unlink(in_scratch(IMAGE)), 0);
 		assert_int_equal(rename(in_scratch("img"), in_scratch(IMAGE)),
 		    0);
 		assert_int_equal(chown(in_scratch(IMAGE), 65534, 65534), 0);
 		assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c,
-		    NULL), -1);
+				     NULL),
+		    -1);
 	}
 }
 
@@ -242,8 +242,9 @@ test_other_main(void **state)
 	put_file(MAIN, "total-max-smtp-out = 5\n");
 	conf_unref(open_main());
 	put_file("etc/other.conf", "total-max-smtp-out = 6\n");
-	assert_int_equal(conf_open(sys_real(), in_scratch("etc/other.conf"),
-	    &c, &err), 0);
+	assert_int_equal(conf_open(sys_real(), in_scratch("etc/other.conf"), &c,
+			     &err),
+	    0);
 	assert_int_equal(conf_global(c)->total_max_smtp_out, 6);
 	conf_unref(c);
 	c = open_main();
@@ -260,7 +261,7 @@ test_spool(void **state)
 		"# spool = x\n/* spool = y */ spool = \"sp2\" # z\n",
 		"user-string = 'spool = x'\ndomain spool { }\nspool=sp2",
 		"domain x { log-data = yes } spool = sp2\n",
-		HEAD "virtual-mta spool { domain x { } }\nspool\n=\nsp2\n",
+		"source spool { allow-bsmtp = no }\nspool\n=\nsp2\n",
 	};
 	struct conf *c;
 	size_t i;
@@ -272,14 +273,14 @@ test_spool(void **state)
 		put_file(MAIN, cases[i]);
 		conf_unref(open_main());
 		assert_int_equal(access(in_scratch("sp2/state/config.img"),
-		    R_OK), 0);
+				     R_OK),
+		    0);
 		put_file(MAIN, "spool = sp2 bogus = 1\n");
 		c = open_main();
 		assert_non_null(conf_stale(c));
 		assert_string_equal(conf_spool(c), in_scratch("sp2"));
 		conf_unref(c);
-		assert_int_equal(unlink(in_scratch("sp2/state/config.img")),
-		    0);
+		assert_int_equal(unlink(in_scratch("sp2/state/config.img")), 0);
 	}
 	assert_int_equal(image_inode(), 0);
 }

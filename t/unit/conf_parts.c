@@ -12,7 +12,8 @@ test_vmta(void **state)
 	struct conf *c;
 
 	(void)state;
-	c = accept_text("host-name = global.example\n"
+	c = accept_text(
+	    "host-name = global.example\n"
 	    "smtp-source-host = {'192.0.2.1 g1.example', '192.0.2.2'}\n"
 	    "virtual-mta b { max-smtp-out = 7 }\n"
 	    "virtual-mta a { host-name = a.example\n"
@@ -61,7 +62,8 @@ test_source(void **state)
 	struct conf *c;
 
 	(void)state;
-	c = accept_text(HEAD "virtual-mta news { }\nvirtual-mta alerts { }\n"
+	c = accept_text(HEAD
+	    "virtual-mta news { }\nvirtual-mta alerts { }\n"
 	    "source local { default-virtual-mta = news allow-priority = no\n"
 	    "	max-message-size = 10M }\n"
 	    "source 'user:www-data' { allow-virtual-mta = {'al*', news}\n"
@@ -115,7 +117,8 @@ test_global(void **state)
 	struct conf *c;
 
 	(void)state;
-	c = accept_text("spool = /var/spool/x/\npickup = {'/a/b', 'c/'}\n"
+	c = accept_text(
+	    "spool = /var/spool/x/\npickup = {'/a/b', 'c/'}\n"
 	    "log-file = log/vmta.log\nname-server = {'127.0.0.1@5353'}\n"
 	    "user-string = u1\nacct-file a.csv { }\n"
 	    "acct-file '/abs/b.csv' { user-string = u2 records = {tq}\n"
@@ -160,10 +163,16 @@ test_domain(void **state)
 	} cases[] = {
 		{ "Example.COM", "example.com" },
 		{ "example.com.", "example.com" },
-		{ "b\xc3\xbc" "cher.example", "xn--bcher-kva.example" },
+		{ "b\xc3\xbc"
+		  "cher.example",
+		    "xn--bcher-kva.example" },
 		{ "XN--BCHER-KVA.example", "xn--bcher-kva.example" },
-		{ "bu\xcc\x88" "cher.example", "xn--bcher-kva.example" },
-		{ "stra\xc3\x9f" "e.example", "xn--strae-oqa.example" },
+		{ "bu\xcc\x88"
+		  "cher.example",
+		    "xn--bcher-kva.example" },
+		{ "stra\xc3\x9f"
+		  "e.example",
+		    "xn--strae-oqa.example" },
 		{ "a_b.example", "a_b.example" },
 		{ "localhost", "localhost" },
 		{ "[192.0.2.1]", "[192.0.2.1]" },
@@ -183,7 +192,8 @@ test_domain(void **state)
 		{ "[::1]", NULL },
 		{ "[]", NULL },
 		{ "1234567890123456789012345678901234567890123456789012345678"
-		    "901234.example", NULL },
+		  "901234.example",
+		    NULL },
 	};
 	char got[256], longest[400];
 	size_t i;
@@ -201,8 +211,7 @@ test_domain(void **state)
 		longest[i] = i % 50 == 49 ? '.' : 'a';
 	for (i = 250; i < sizeof(longest) - 1; i++) {
 		longest[i] = '\0';
-		assert_int_equal(conf_domain(longest, got),
-		    i <= 253 ? 0 : -1);
+		assert_int_equal(conf_domain(longest, got), i <= 253 ? 0 : -1);
 		longest[i] = 'a';
 	}
 }

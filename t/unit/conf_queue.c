@@ -121,11 +121,17 @@ test_order(void **state)
 	struct conf *c;
 
 	(void)state;
-	c = accept_text("domain b\xc3\xbc" "cher.de { max-smtp-out = 2 }\n"
-	    "domain '*' { max-smtp-out = 1 }\n" HEAD
-	    "domain 'X.Example' { max-smtp-out = 3 }\nvirtual-mta a { }\n");
+	c = accept_text("domain b\xc3\xbc"
+			"cher.de { max-smtp-out = 2 }\n"
+			"domain '*' { max-smtp-out = 1 }\n" HEAD
+			"domain 'X.Example' { max-smtp-out = 3 }\nvirtual-mta "
+			"a { }\n");
 	assert_int_equal(out_of(c, "xn--bcher-kva.de", "a"), 2);
-	assert_int_equal(out_of(c, "B\xc3\x9c" "CHER.de", "a"), 2);
+	assert_int_equal(out_of(c,
+			     "B\xc3\x9c"
+			     "CHER.de",
+			     "a"),
+	    2);
 	assert_int_equal(out_of(c, "x.example", "a"), 3);
 	assert_int_equal(out_of(c, "not a domain", "a"), 20);
 	assert_int_equal(out_of(c, "", "a"), 20);
@@ -203,19 +209,24 @@ test_explain(void **state)
 	    "domain '$m' { retry-after = '10m,1h' max-smtp-out = 9 }\n"
 	    "domain '*' { max-msg-rate = 5/s }\n");
 	assert_int_equal(conf_explain(c, "X.example", "a", &b, &err), 0);
-	assert_non_null(strstr(b.p, "/etc/vmta.conf:3 (domain 'x.example' in "
+	assert_non_null(strstr(b.p,
+	    "/etc/vmta.conf:3 (domain 'x.example' in "
 	    "virtual-mta a)\n"));
-	assert_non_null(strstr(b.p, "\nmax-rcpt-per-transaction = 100   # "
+	assert_non_null(strstr(b.p,
+	    "\nmax-rcpt-per-transaction = 100   # "
 	    "default\n"));
 	assert_non_null(strstr(b.p, "\nlog-data = yes   # "));
-	assert_non_null(strstr(b.p, "/etc/vmta.conf:4 (domain '*' in "
+	assert_non_null(strstr(b.p,
+	    "/etc/vmta.conf:4 (domain '*' in "
 	    "virtual-mta-pool p)\n"));
 	assert_non_null(strstr(b.p, "\nretry-after = '10m,1h'   # "));
 	assert_non_null(strstr(b.p, "/etc/vmta.conf:7 (domain '$m')\n"));
-	assert_non_null(strstr(b.p, "/etc/vmta.conf:8 (domain '*'), not in "
+	assert_non_null(strstr(b.p,
+	    "/etc/vmta.conf:8 (domain '*'), not in "
 	    "force\n"));
 	assert_non_null(strstr(b.p, "\nvirtual-mta max-smtp-out = 4   # "));
-	assert_non_null(strstr(b.p, "\nvirtual-mta smtp-source-host = "
+	assert_non_null(strstr(b.p,
+	    "\nvirtual-mta smtp-source-host = "
 	    "{'192.0.2.1 mta.example.com'}   # "));
 	assert_int_equal(strncmp(b.p, "max-smtp-out = 5   # ", 21), 0);
 	assert_int_equal(conf_explain(c, "x", "none", &b, &err), -1);

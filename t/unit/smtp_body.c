@@ -5,12 +5,9 @@
  */
 #include "smtp_peer.h"
 
-#define LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define GREET "S:220 mx ESMTP\r\n", "E:EHLO client.example.net\r\n"
-#define PIPE GREET, "S:250-mx\r\n250 PIPELINING\r\n"
-#define PIPE_OK PIPE, "E:MAIL", "E:RCPT", "E:DATA", \
-	"S:250 ok\r\n250 ok\r\n354 go\r\n"
-#define CHUNK "S:250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
+#define PIPE_OK \
+	PIPE, "E:MAIL", "E:RCPT", "E:DATA", "S:250 ok\r\n250 ok\r\n354 go\r\n"
+#define OFFER "S:250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
 #define TAIL 65536
 
 static const struct smtp_rcpt rcpt = { "r@example.com", NULL, NULL };
@@ -18,9 +15,13 @@ static const struct smtp_rcpt rcpt = { "r@example.com", NULL, NULL };
 static struct smtp_message
 message(const struct buf *body)
 {
-	struct smtp_message m = { .from = "s@example.net", .rcpt = &rcpt,
-		.n_rcpt = 1, .mem = buf_str(body),
-		.size = (int64_t)body->len, .fd = -1, .body_ahead = true };
+	struct smtp_message m = { .from = "s@example.net",
+		.rcpt = &rcpt,
+		.n_rcpt = 1,
+		.mem = buf_str(body),
+		.size = (int64_t)body->len,
+		.fd = -1,
+		.body_ahead = true };
 	size_t i;
 
 	for (i = 0; i < body->len; i++)
@@ -45,7 +46,8 @@ message_in_file(const struct buf *body)
 	assert_int_equal(pwrite(m.fd, body->p, body->len, m.off),
 	    (ssize_t)body->len);
 	assert_int_equal(pwrite(m.fd, "behind\r\n", 8,
-	    m.off + (off_t)body->len), 8);
+			     m.off + (off_t)body->len),
+	    8);
 	return (m);
 }
 
@@ -68,10 +70,10 @@ static void
 check_wire(const struct buf *body, const struct smtp_message *m)
 {
 	static const char *const data[] = { PIPE_OK, "D:", "S:250 ok\r\n",
-	    NULL };
+		NULL };
 	char bdat[40], n[40];
-	const char *const chunk[] = { GREET, CHUNK, "E:MAIL", "E:RCPT", bdat,
-	    n, "S:250 ok\r\n250 ok\r\n250 ok\r\n", NULL };
+	const char *const chunk[] = { CHUNK, "E:MAIL", "E:RCPT", bdat, n,
+		"S:250 ok\r\n250 ok\r\n250 ok\r\n", NULL };
 	struct buf wire = BUF_INIT;
 	struct peer *p;
 
@@ -112,9 +114,9 @@ check_body(struct buf *body)
 static void
 test_small(void **state)
 {
-	static const char *const t[] = { "", "\r\n", "a\r\n", ".\r\n",
-		"..\r\n", ".\r\n.\r\n", "a\r\n.\r\nb\r\n", "a\r\n.b\r\n",
-		"a.\r\n", "a\r\n\r\n.\r\n\r\n", "QUIT\r\n.\r\nMAIL FROM:<>\r\n" };
+	static const char *const t[] = { "", "\r\n", "a\r\n", ".\r\n", "..\r\n",
+		".\r\n.\r\n", "a\r\n.\r\nb\r\n", "a\r\n.b\r\n", "a.\r\n",
+		"a\r\n\r\n.\r\n\r\n", "QUIT\r\n.\r\nMAIL FROM:<>\r\n" };
 	size_t i;
 
 	(void)state;
@@ -158,7 +160,7 @@ static void
 test_blocked(void **state)
 {
 	static const char *const data[] = { PIPE_OK, "D:", "S:250 ok\r\n",
-	    NULL };
+		NULL };
 	uint32_t seed = 4711;
 	int i, n;
 
@@ -202,7 +204,8 @@ static void
 fill(struct buf *body, size_t n)
 {
 	while (body->len + 80 < n)
-		buf_adds(body, "0123456789012345678901234567890123456789"
+		buf_adds(body,
+		    "0123456789012345678901234567890123456789"
 		    "01234567890123456789012345678\r\n");
 	while (body->len + 2 < n)
 		buf_addc(body, 'x');
@@ -213,10 +216,10 @@ fill(struct buf *body, size_t n)
 static void
 test_unread(void **state)
 {
-	static const char *const script[] = { GREET, "W:", CHUNK,
-	    "N:", "S:250 ok\r\n550 5.1.1 no\r\n", "W:", "E:MAIL", "E:RCPT",
-	    "E:BDAT 1000000 LAST", "B:1000000", "S:554 nobody\r\n",
-	    "E:RSET", "S:250 ok\r\n", NULL };
+	static const char *const script[] = { GREET, "W:", OFFER,
+		"N:", "S:250 ok\r\n550 5.1.1 no\r\n", "W:", "E:MAIL", "E:RCPT",
+		"E:BDAT 1000000 LAST", "B:1000000", "S:554 nobody\r\n",
+		"E:RSET", "S:250 ok\r\n", NULL };
 	struct buf body = BUF_INIT;
 	struct smtp_message m;
 	struct peer *p;
@@ -240,6 +243,51 @@ test_unread(void **state)
 	assert_string_equal(p->res[0].status, "5.1.1");
 	assert_int_equal(p->n_may_end, 0); /* nobody was left to send to */
 	assert_true(p->out.usable);
+	peer_free(p);
+	buf_release(&body);
+}
+
+/* P19 for commands: many recipients, a small buffer, a slow reader. */
+static void
+test_many_rcpts(void **state)
+{
+	static const char *const data[] = { PIPE, "E:MAIL", "W:", NULL };
+	char addr[220];
+	struct smtp_rcpt many[150];
+	struct smtp_message m;
+	struct buf body = BUF_INIT;
+	struct peer *p = peer_new(data);
+	size_t i;
+
+	(void)state;
+	memset(addr, 'a', sizeof(addr));
+	(void)snprintf(addr + 200, 20, "@example.com");
+	for (i = 0; i < LEN(many); i++)
+		many[i] = (struct smtp_rcpt) { addr, NULL, NULL };
+	fill(&body, 100);
+	m = message(&body);
+	m.rcpt = many;
+	m.n_rcpt = LEN(many);
+	p->sndbuf = 2048;
+	p->read_max = 500;
+	p->queue[p->n_queue++] = &m;
+	peer_connect(p);
+	peer_run(p);
+	assert_true(p->in.len < 100000);
+	(void)send(p->fd, "250 ok\r\n", 8, 0);
+	for (i = 0; i < LEN(many); i++) {
+		assert_true(peer_expect(p, "RCPT TO:<aaa"));
+		(void)send(p->fd, "250 ok\r\n", 8, 0);
+	}
+	assert_true(peer_expect(p, "DATA"));
+	(void)send(p->fd, "354 go\r\n", 8, 0);
+	peer_run(p);
+	assert_true(peer_data(p));
+	(void)send(p->fd, "250 2.0.0 ok\r\n", 14, 0);
+	peer_run(p);
+	assert_int_equal(p->n_done, 1);
+	for (i = 0; i < LEN(many); i++)
+		assert_int_equal(p->res[i].cls, SMTP_DELIVERED);
 	peer_free(p);
 	buf_release(&body);
 }
@@ -315,12 +363,13 @@ test_early_answer(void **state)
 	fill(&body, 2000000);
 	for (i = 0; i < LEN(t) * 2; i++) {
 		const char *const data[] = { PIPE_OK, "W:", t[i / 2].answer,
-		    t[i / 2].close ? "C:" : NULL, NULL };
-		const char *const chunk[] = { GREET, CHUNK, "E:MAIL",
-		    "E:RCPT", "E:BDAT", "S:250 ok\r\n250 ok\r\n", "W:",
-		    t[i / 2].answer, t[i / 2].close ? "C:" : NULL, NULL };
+			t[i / 2].close ? "C:" : NULL, NULL };
+		const char *const chunk[] = { CHUNK, "E:MAIL", "E:RCPT",
+			"E:BDAT", "S:250 ok\r\n250 ok\r\n",
+			"W:", t[i / 2].answer, t[i / 2].close ? "C:" : NULL,
+			NULL };
 		struct smtp_message m = i % 2 == 0 ? message(&body) :
-		    message_in_file(&body);
+						     message_in_file(&body);
 		struct peer *p = peer_new(t[i / 2].bdat ? chunk : data);
 
 		p->queue[p->n_queue++] = &m;
@@ -351,10 +400,10 @@ test_early_answer(void **state)
 static void
 test_early_bdat(void **state)
 {
-	static const char *const script[] = { GREET, CHUNK, "E:MAIL",
-	    "E:RCPT", "E:BDAT 2000000 LAST", "S:250 ok\r\n250 ok\r\n", "W:",
-	    "S:552 5.2.3 big\r\n", "B:2000000", "X:RSET\r\n",
-	    "S:250 ok\r\n", "N:", NULL };
+	static const char *const script[] = { CHUNK, "E:MAIL", "E:RCPT",
+		"E:BDAT 2000000 LAST", "S:250 ok\r\n250 ok\r\n",
+		"W:", "S:552 5.2.3 big\r\n", "B:2000000", "X:RSET\r\n",
+		"S:250 ok\r\n", "N:", NULL };
 	struct buf body = BUF_INIT;
 	struct smtp_message m;
 	struct peer *p;
@@ -386,11 +435,11 @@ static void
 test_tail_waits(void **state)
 {
 	char size[20];
-	const char *const data[] = { PIPE_OK, size, "N:", "W:", "D:",
-	    "S:250 ok\r\n", NULL };
-	const char *const chunk[] = { GREET, CHUNK, "E:MAIL", "E:RCPT",
-	    "E:BDAT 300000 LAST", size, "N:", "W:", "B:65536",
-	    "S:250 ok\r\n250 ok\r\n250 ok\r\n", NULL };
+	const char *const data[] = { PIPE_OK, size,
+		"N:", "W:", "D:", "S:250 ok\r\n", NULL };
+	const char *const chunk[] = { CHUNK, "E:MAIL", "E:RCPT",
+		"E:BDAT 300000 LAST", size, "N:", "W:", "B:65536",
+		"S:250 ok\r\n250 ok\r\n250 ok\r\n", NULL };
 	struct buf body = BUF_INIT;
 	size_t i;
 
@@ -399,7 +448,7 @@ test_tail_waits(void **state)
 	(void)snprintf(size, sizeof(size), "B:%d", 300000 - TAIL);
 	for (i = 0; i < 4; i++) {
 		struct smtp_message m = i % 2 == 0 ? message(&body) :
-		    message_in_file(&body);
+						     message_in_file(&body);
 		struct peer *p = peer_new(i < 2 ? data : chunk);
 
 		p->deny_end = true;
@@ -426,16 +475,20 @@ static void
 test_short_content(void **state)
 {
 	static const char *const data[] = { PIPE_OK, NULL };
-	static const char *const chunk[] = { GREET, CHUNK, NULL };
+	static const char *const chunk[] = { CHUNK, NULL };
 	static const struct {
 		int64_t more, dots;
 		size_t pread_max;
 		bool bdat;
 	} t[] = {
-		{ 100, 0, 0, false }, { 100, 0, 0, true },
-		{ 1000000, 0, 0, false }, { 1000000, 0, 0, true },
-		{ 1000000, 5, 0, false }, { 0, 0, 12345 + 1000, false },
-		{ 0, 0, 12345, true }, { 100, 5, 0, false },
+		{ 100, 0, 0, false },
+		{ 100, 0, 0, true },
+		{ 1000000, 0, 0, false },
+		{ 1000000, 0, 0, true },
+		{ 1000000, 5, 0, false },
+		{ 0, 0, 12345 + 1000, false },
+		{ 0, 0, 12345, true },
+		{ 100, 5, 0, false },
 	};
 	size_t i;
 
@@ -457,8 +510,8 @@ test_short_content(void **state)
 		assert_int_equal(p->why.blame, SMTP_BLAME_LOCAL);
 		assert_false(p->out.end_sent);
 		assert_int_equal(p->n_closed, 1);
-		assert_false(p->in.len >= 5 && memcmp(p->in.p + p->in.len - 5,
-		    "\r\n.\r\n", 5) == 0);
+		assert_false(p->in.len >= 5 &&
+		    memcmp(p->in.p + p->in.len - 5, "\r\n.\r\n", 5) == 0);
 		peer_free(p);
 		(void)close(m.fd);
 		buf_release(&body);
@@ -469,7 +522,7 @@ test_short_content(void **state)
 static void
 test_fault_in_send(void **state)
 {
-	static const char *const script[] = { GREET, CHUNK, NULL };
+	static const char *const script[] = { CHUNK, NULL };
 	struct buf body = BUF_INIT;
 	struct smtp_message m;
 	struct peer *p;
@@ -499,6 +552,7 @@ main(void)
 		cmocka_unit_test(test_boundaries),
 		cmocka_unit_test(test_blocked),
 		cmocka_unit_test(test_unread),
+		cmocka_unit_test(test_many_rcpts),
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_early_answer),
 		cmocka_unit_test(test_early_bdat),

@@ -7,108 +7,115 @@
 
 #include "smtp_peer.h"
 
-#define LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define READY "S:220 mx ESMTP\r\n", "E:EHLO client.example.net\r\n", \
-	"S:250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
-
 static const struct smtp_rcpt rcpt = { "r@example.com", NULL, NULL };
 static const struct smtp_message hello = { .from = "s@example.net",
-	.rcpt = &rcpt, .n_rcpt = 1, .mem = "x\r\n", .size = 3, .fd = -1,
+	.rcpt = &rcpt,
+	.n_rcpt = 1,
+	.mem = "x\r\n",
+	.size = 3,
+	.fd = -1,
 	.body_ahead = true };
 
 /* P03 to P05, P09, P10, P12: what a session begins with. */
+static const struct greeting {
+	const char *greeting, *ehlo, *helo;
+	bool ready;
+	enum smtp_stage stage;
+	int code;
+	const char *status;
+	bool protocol;
+} greetings[] = {
+	{ "S:220 mx ESMTP\r\n", "S:250 mx\r\n", NULL, true, 0, 0, "", false },
+	{ "S:220\r\n", "S:250\r\n", NULL, true, 0, 0, "", false },
+	{ "S:220 mx\n", "S:250 mx\n", NULL, true, 0, 0, "", false },
+	{ "S:220-mx\r\n220-\r\n220 now\r\n", "S:250 mx\r\n", NULL, true, 0, 0,
+	    "", false },
+	{ "S:220 mx\r\n", "S:502 what\r\n", "S:250 mx\r\n", true, 0, 0, "",
+	    false },
+	{ "S:220 mx\r\n", "S:550 5.7.1 what\r\n", "S:250 mx\r\n", true, 0, 0,
+	    "", false },
+	{ "S:220 mx\r\n", "S:502 what\r\n", "S:501 5.5.4 name\r\n", false,
+	    SMTP_STAGE_EHLO, 501, "5.5.4", false },
+	{ "S:220 mx\r\n", "S:502 what\r\n", "S:421 bye\r\n", false,
+	    SMTP_STAGE_EHLO, 421, "4.0.0", false },
+	{ "S:220 mx\r\n", "S:421 4.3.2 bye\r\n", NULL, false, SMTP_STAGE_EHLO,
+	    421, "4.3.2", false },
+	{ "S:220 mx\r\n", "S:451 no\r\n", NULL, false, SMTP_STAGE_EHLO, 451,
+	    "4.0.0", false },
+	{ "S:220 mx\r\n", "S:354 go\r\n", NULL, false, SMTP_STAGE_EHLO, 354,
+	    "3.0.0", false },
+	{ "S:220 mx\r\n", "S:250-mx\r\n550 y\r\n", NULL, false, SMTP_STAGE_EHLO,
+	    0, "4.5.0", true },
+	{ "S:220 mx\r\n", "C:", NULL, false, SMTP_STAGE_EHLO, 0, "4.4.2",
+	    false },
+	{ "S:421 4.7.0 busy\r\n", NULL, NULL, false, SMTP_STAGE_GREETING, 421,
+	    "4.7.0", false },
+	{ "S:450 4.7.1 grey\r\n", NULL, NULL, false, SMTP_STAGE_GREETING, 450,
+	    "4.7.1", false },
+	{ "S:554-5.7.1 no\r\n554 5.7.1 service\r\n", NULL, NULL, false,
+	    SMTP_STAGE_GREETING, 554, "5.7.1", false },
+	{ "S:521 no mail\r\n", NULL, NULL, false, SMTP_STAGE_GREETING, 521,
+	    "5.0.0", false },
+	{ "S:354 go\r\n", NULL, NULL, false, SMTP_STAGE_GREETING, 354, "3.0.0",
+	    false },
+	{ "S:HTTP/1.1 400 Bad\r\n", NULL, NULL, false, SMTP_STAGE_GREETING, 0,
+	    "4.5.0", true },
+	{ "S:SSH-2.0-OpenSSH\r\n", NULL, NULL, false, SMTP_STAGE_GREETING, 0,
+	    "4.5.0", true },
+	{ "S:\026\003\001\002", NULL, NULL, false, SMTP_STAGE_GREETING, 0,
+	    "4.5.0", true },
+	{ "S:\r\n220 mx\r\n", NULL, NULL, false, SMTP_STAGE_GREETING, 0,
+	    "4.5.0", true },
+	{ "S:220x\r\n", NULL, NULL, false, SMTP_STAGE_GREETING, 0, "4.5.0",
+	    true },
+	{ "S:220-a\r\n221 b\r\n", NULL, NULL, false, SMTP_STAGE_GREETING, 0,
+	    "4.5.0", true },
+	{ "C:", NULL, NULL, false, SMTP_STAGE_GREETING, 0, "4.4.2", false },
+	{ "S:220-mx\r\n", "C:", NULL, false, SMTP_STAGE_GREETING, 0, "4.4.2",
+	    false },
+};
+
+/* Play one of them. */
+static void
+play_greeting(const struct greeting *g, bool bytewise)
+{
+	const char *script[8] = { g->greeting };
+	bool partial = strcmp(g->greeting, "S:220-mx\r\n") == 0;
+	struct peer *p = peer_new(script);
+	int n = 1;
+
+	p->bytewise = bytewise;
+	if (g->ehlo != NULL && !partial)
+		script[n++] = "E:EHLO client.example.net\r\n";
+	script[n++] = g->ehlo;
+	if (g->helo != NULL) {
+		script[n++] = "X:HELO client.example.net\r\n";
+		script[n++] = g->helo;
+	}
+	peer_play(p);
+	assert_int_equal(p->n_ready, g->ready);
+	assert_int_equal(p->n_failed, !g->ready);
+	assert_int_equal(p->n_closed, 0);
+	if (!g->ready) {
+		assert_int_equal(p->why.stage, g->stage);
+		assert_int_equal(p->why.code, g->code);
+		assert_string_equal(p->why.status, g->status);
+		assert_int_equal(p->why.protocol, g->protocol);
+		assert_int_equal(p->why.blame, SMTP_BLAME_PEER);
+		assert_false(p->why.timeout);
+	}
+	peer_free(p);
+}
+
 static void
 test_greeting(void **state)
 {
-	static const struct {
-		const char *greeting, *ehlo, *helo;
-		bool ready;
-		enum smtp_stage stage;
-		int code;
-		const char *status;
-		bool protocol;
-	} t[] = {
-		{ "S:220 mx ESMTP\r\n", "S:250 mx\r\n", NULL, true, 0, 0, "",
-		    false },
-		{ "S:220\r\n", "S:250\r\n", NULL, true, 0, 0, "", false },
-		{ "S:220 mx\n", "S:250 mx\n", NULL, true, 0, 0, "", false },
-		{ "S:220-mx\r\n220-\r\n220 now\r\n", "S:250 mx\r\n", NULL,
-		    true, 0, 0, "", false },
-		{ "S:220 mx\r\n", "S:502 what\r\n", "S:250 mx\r\n", true, 0,
-		    0, "", false },
-		{ "S:220 mx\r\n", "S:550 5.7.1 what\r\n", "S:250 mx\r\n",
-		    true, 0, 0, "", false },
-		{ "S:220 mx\r\n", "S:502 what\r\n", "S:501 5.5.4 name\r\n",
-		    false, SMTP_STAGE_EHLO, 501, "5.5.4", false },
-		{ "S:220 mx\r\n", "S:502 what\r\n", "S:421 bye\r\n", false,
-		    SMTP_STAGE_EHLO, 421, "4.0.0", false },
-		{ "S:220 mx\r\n", "S:421 4.3.2 bye\r\n", NULL, false,
-		    SMTP_STAGE_EHLO, 421, "4.3.2", false },
-		{ "S:220 mx\r\n", "S:451 no\r\n", NULL, false,
-		    SMTP_STAGE_EHLO, 451, "4.0.0", false },
-		{ "S:220 mx\r\n", "S:354 go\r\n", NULL, false,
-		    SMTP_STAGE_EHLO, 354, "3.0.0", false },
-		{ "S:220 mx\r\n", "S:250-mx\r\n550 y\r\n", NULL, false,
-		    SMTP_STAGE_EHLO, 0, "4.5.0", true },
-		{ "S:220 mx\r\n", "C:", NULL, false, SMTP_STAGE_EHLO, 0,
-		    "4.4.2", false },
-		{ "S:421 4.7.0 busy\r\n", NULL, NULL, false,
-		    SMTP_STAGE_GREETING, 421, "4.7.0", false },
-		{ "S:450 4.7.1 grey\r\n", NULL, NULL, false,
-		    SMTP_STAGE_GREETING, 450, "4.7.1", false },
-		{ "S:554-5.7.1 no\r\n554 5.7.1 service\r\n", NULL, NULL,
-		    false, SMTP_STAGE_GREETING, 554, "5.7.1", false },
-		{ "S:521 no mail\r\n", NULL, NULL, false,
-		    SMTP_STAGE_GREETING, 521, "5.0.0", false },
-		{ "S:354 go\r\n", NULL, NULL, false, SMTP_STAGE_GREETING,
-		    354, "3.0.0", false },
-		{ "S:HTTP/1.1 400 Bad\r\n", NULL, NULL, false,
-		    SMTP_STAGE_GREETING, 0, "4.5.0", true },
-		{ "S:SSH-2.0-OpenSSH\r\n", NULL, NULL, false,
-		    SMTP_STAGE_GREETING, 0, "4.5.0", true },
-		{ "S:\026\003\001\002", NULL, NULL, false,
-		    SMTP_STAGE_GREETING, 0, "4.5.0", true },
-		{ "S:\r\n220 mx\r\n", NULL, NULL, false, SMTP_STAGE_GREETING,
-		    0, "4.5.0", true },
-		{ "S:220x\r\n", NULL, NULL, false, SMTP_STAGE_GREETING, 0,
-		    "4.5.0", true },
-		{ "S:220-a\r\n221 b\r\n", NULL, NULL, false,
-		    SMTP_STAGE_GREETING, 0, "4.5.0", true },
-		{ "C:", NULL, NULL, false, SMTP_STAGE_GREETING, 0, "4.4.2",
-		    false },
-		{ "S:220-mx\r\n", "C:", NULL, false, SMTP_STAGE_GREETING, 0,
-		    "4.4.2", false },
-	};
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < LEN(t) * 2; i++) {
-		const char *script[8] = { t[i / 2].greeting };
-		bool partial = strcmp(t[i / 2].greeting, "S:220-mx\r\n") == 0;
-		struct peer *p = peer_new(script);
-		int n = 1;
-
-		p->bytewise = i % 2 == 1;
-		if (t[i / 2].ehlo != NULL && !partial)
-			script[n++] = "E:EHLO client.example.net\r\n";
-		script[n++] = t[i / 2].ehlo;
-		if (t[i / 2].helo != NULL) {
-			script[n++] = "X:HELO client.example.net\r\n";
-			script[n++] = t[i / 2].helo;
-		}
-		peer_play(p);
-		assert_int_equal(p->n_ready, t[i / 2].ready);
-		assert_int_equal(p->n_failed, !t[i / 2].ready);
-		assert_int_equal(p->n_closed, 0);
-		if (!t[i / 2].ready) {
-			assert_int_equal(p->why.stage, t[i / 2].stage);
-			assert_int_equal(p->why.code, t[i / 2].code);
-			assert_string_equal(p->why.status, t[i / 2].status);
-			assert_int_equal(p->why.protocol, t[i / 2].protocol);
-			assert_int_equal(p->why.blame, SMTP_BLAME_PEER);
-			assert_false(p->why.timeout);
-		}
-		peer_free(p);
+	for (i = 0; i < LEN(greetings); i++) {
+		play_greeting(&greetings[i], false);
+		play_greeting(&greetings[i], true);
 	}
 }
 
@@ -117,9 +124,10 @@ static void
 test_talks_ahead(void **state)
 {
 	static const char *const greeting[] = {
-	    "S:220 mx\r\n250 PIPELINING\r\n", NULL };
+		"S:220 mx\r\n250 PIPELINING\r\n", NULL
+	};
 	static const char *const ehlo[] = { "S:220 mx\r\n", "E:EHLO",
-	    "S:250 mx\r\n250 mx\r\n", NULL };
+		"S:250 mx\r\n250 mx\r\n", NULL };
 	static const char *const *script[] = { greeting, ehlo };
 	size_t i;
 
@@ -129,8 +137,8 @@ test_talks_ahead(void **state)
 
 		assert_int_equal(p->n_ready, 0);
 		assert_int_equal(p->n_failed, 1);
-		assert_int_equal(p->why.stage, i == 0 ?
-		    SMTP_STAGE_GREETING : SMTP_STAGE_EHLO);
+		assert_int_equal(p->why.stage,
+		    i == 0 ? SMTP_STAGE_GREETING : SMTP_STAGE_EHLO);
 		assert_true(p->why.protocol);
 		peer_free(p);
 	}
@@ -178,8 +186,7 @@ test_faults(void **state)
 		assert_int_equal(p->why.stage, SMTP_STAGE_CONNECT);
 		assert_int_equal(p->why.errnum,
 		    t[i].sock + t[i].bind + t[i].connect);
-		assert_non_null(strstr(p->why.text,
-		    strerror(p->why.errnum)));
+		assert_non_null(strstr(p->why.text, strerror(p->why.errnum)));
 		peer_free(p);
 	}
 }
@@ -205,8 +212,8 @@ test_greeting_late(void **state)
 		peer_wait_end(p);
 		assert_int_equal(p->n_failed, 1);
 		assert_true(p->why.timeout);
-		assert_int_equal(p->why.stage, i < 2 ? SMTP_STAGE_GREETING :
-		    SMTP_STAGE_EHLO);
+		assert_int_equal(p->why.stage,
+		    i < 2 ? SMTP_STAGE_GREETING : SMTP_STAGE_EHLO);
 		assert_string_equal(p->why.status, "4.4.2");
 		peer_free(p);
 	}
@@ -274,8 +281,8 @@ test_rest(void **state)
 
 	(void)state;
 	for (i = 0; i < LEN(t) * 2; i++) {
-		const char *const script[] = { READY, "W:", t[i / 2].step,
-		    NULL };
+		const char *const script[] = { CHUNK, "W:", t[i / 2].step,
+			NULL };
 		struct peer *p = peer_new(script);
 
 		peer_connect(p);
@@ -304,9 +311,9 @@ test_rest(void **state)
 static void
 test_rest_and_send(void **state)
 {
-	static const char *const script[] = { READY, "W:", "E:MAIL",
-	    "E:RCPT", "E:BDAT", "X:x\r\n", "S:250 ok\r\n250 ok\r\n",
-	    "S:250 ok\r\n", NULL };
+	static const char *const script[] = { CHUNK, "W:", "E:MAIL", "E:RCPT",
+		"E:BDAT", "X:x\r\n", "S:250 ok\r\n250 ok\r\n", "S:250 ok\r\n",
+		NULL };
 	struct peer *p = peer_new(script), *other = peer_new(script);
 	struct smtp_conn *c;
 
@@ -343,8 +350,8 @@ test_quit(void **state)
 
 	(void)state;
 	for (i = 0; i < LEN(steps); i++) {
-		const char *const script[] = { READY, "X:QUIT\r\n", steps[i],
-		    NULL };
+		const char *const script[] = { CHUNK, "X:QUIT\r\n", steps[i],
+			NULL };
 		struct peer *p = peer_new(script);
 
 		p->set.quit = 20;
@@ -364,7 +371,7 @@ static void
 test_quit_early(void **state)
 {
 	static const char *const greet[] = { "W:", NULL };
-	static const char *const running[] = { READY, "E:MAIL", "W:", NULL };
+	static const char *const running[] = { CHUNK, "E:MAIL", "W:", NULL };
 	static const char *const *script[] = { greet, running };
 	size_t i;
 
@@ -413,8 +420,8 @@ lis_open(struct lis *l, int family, const char *addr)
 		(void)close(l->fd);
 		return (false);
 	}
-	assert_int_equal(getsockname(l->fd, (struct sockaddr *)&l->sa,
-	    &l->len), 0);
+	assert_int_equal(getsockname(l->fd, (struct sockaddr *)&l->sa, &l->len),
+	    0);
 	return (true);
 }
 
@@ -422,7 +429,8 @@ lis_open(struct lis *l, int family, const char *addr)
 static void
 lis_connect(struct peer *p, const struct lis *l, const char *from)
 {
-	struct smtp_target target = { .peer = l->sa, .peer_len = l->len,
+	struct smtp_target target = { .peer = l->sa,
+		.peer_len = l->len,
 		.host = "mx" };
 	struct smtp_source source = { .addr_len = l->len, .ehlo = "me" };
 	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6 };
@@ -432,8 +440,7 @@ lis_connect(struct peer *p, const struct lis *l, const char *from)
 		assert_int_equal(inet_pton(AF_INET, from, &sin.sin_addr), 1);
 		memcpy(&source.addr, &sin, sizeof(sin));
 	} else {
-		assert_int_equal(inet_pton(AF_INET6, from,
-		    &sin6.sin6_addr), 1);
+		assert_int_equal(inet_pton(AF_INET6, from, &sin6.sin6_addr), 1);
 		memcpy(&source.addr, &sin6, sizeof(sin6));
 	}
 	p->c = smtp_conn_new(p->loop, sys_real(), &target, &source, &p->set,
@@ -450,7 +457,7 @@ test_source_address(void **state)
 	} t[] = { { AF_INET, "127.0.0.1", "127.0.0.7" },
 		{ AF_INET, "127.0.0.1", "127.1.2.3" },
 		{ AF_INET6, "::1", "::1" } };
-	static const char *const script[] = { READY, NULL };
+	static const char *const script[] = { CHUNK, NULL };
 	char text[INET6_ADDRSTRLEN];
 	size_t i;
 
@@ -469,11 +476,13 @@ test_source_address(void **state)
 		p->fd = accept(l.fd, (struct sockaddr *)&sa, &len);
 		assert_true(p->fd >= 0);
 		if (sa.ss_family == AF_INET)
-			(void)inet_ntop(AF_INET, &((struct sockaddr_in *)
-			    &sa)->sin_addr, text, sizeof(text));
+			(void)inet_ntop(AF_INET,
+			    &((struct sockaddr_in *)&sa)->sin_addr, text,
+			    sizeof(text));
 		else
-			(void)inet_ntop(AF_INET6, &((struct sockaddr_in6 *)
-			    &sa)->sin6_addr, text, sizeof(text));
+			(void)inet_ntop(AF_INET6,
+			    &((struct sockaddr_in6 *)&sa)->sin6_addr, text,
+			    sizeof(text));
 		assert_string_equal(text, t[i].from);
 		while (p->n_ready == 0 && p->n_failed == 0) {
 			(void)send(p->fd, "220 mx\r\n250 mx\r\n",
@@ -572,7 +581,8 @@ test_reset(void **state)
 	lis_connect(p, &l, "127.0.0.1");
 	p->fd = accept(l.fd, NULL, NULL);
 	assert_int_equal(setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &lg,
-	    sizeof(lg)), 0);
+			     sizeof(lg)),
+	    0);
 	(void)close(p->fd);
 	p->fd = -1;
 	while (p->c != NULL)

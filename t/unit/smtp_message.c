@@ -40,8 +40,8 @@ test_ehlo(void **state)
 		{ "mx\nSIZE 18446744073709551616", "SIZE", 0, 0, 0, 0 },
 		{ "mx\nSIZE 4294967296", "SIZE", 4294967296, 0, 0, 0 },
 		{ "mx\nSIZE 100\nSIZE 200", "SIZE", 100, 0, 0, 0 },
-		{ "mx\nLIMITS RCPTMAX=20 MAILMAX=5 RCPTDOMAINMAX=1",
-		    "LIMITS", 0, 20, 5, 1 },
+		{ "mx\nLIMITS RCPTMAX=20 MAILMAX=5 RCPTDOMAINMAX=1", "LIMITS",
+		    0, 20, 5, 1 },
 		{ "mx\nLIMITS rcptmax=20 FOO=1 BAR", "LIMITS", 0, 20, 0, 0 },
 		{ "mx\nLIMITS RCPTMAX=0 MAILMAX=-3", "LIMITS", 0, 0, 0, 0 },
 		{ "mx\nLIMITS RCPTMAX= MAILMAX", "LIMITS", 0, 0, 0, 0 },
@@ -51,8 +51,8 @@ test_ehlo(void **state)
 		{ "mx\nAUTH LOGIN\nAUTH=LOGIN", "AUTH", 0, 0, 0, 0 },
 		{ "mx\nAUTH=LOGIN PLAIN", "AUTH", 0, 0, 0, 0 },
 		{ "mx\nXCLIENT NAME\nETRN\nVRFY\nHELP", "", 0, 0, 0, 0 },
-		{ "mx\nPIPELININGS\nPIPELIN\n PIPELINING",
-		    "PIPELINING", 0, 0, 0, 0 },
+		{ "mx\nPIPELININGS\nPIPELIN\n PIPELINING", "PIPELINING", 0, 0,
+		    0, 0 },
 		{ "mx\nXXXXXXXA\n\n\nENHANCEDSTATUSCODES",
 		    "ENHANCEDSTATUSCODES", 0, 0, 0, 0 },
 	};
@@ -85,8 +85,8 @@ test_ehlo_ignore(void **state)
 	smtp_ehlo_parse(in, strlen(in), SMTP_EXT_CHUNKING | SMTP_EXT_DSN,
 	    &caps);
 	assert_int_equal(caps.ext, SMTP_EXT_PIPELINING);
-	assert_int_equal(caps.offered, SMTP_EXT_PIPELINING |
-	    SMTP_EXT_CHUNKING | SMTP_EXT_DSN);
+	assert_int_equal(caps.offered,
+	    SMTP_EXT_PIPELINING | SMTP_EXT_CHUNKING | SMTP_EXT_DSN);
 }
 
 /* P13: ten thousand keywords; a line of 5 KiB before one. */
@@ -130,10 +130,10 @@ test_fit(void **state)
 		    SMTP_FIT_NEED_7BIT },
 		{ SMTP_EXT_8BITMIME, 0, "a@b", "c@d", "e@f", 10, true, false,
 		    SMTP_FIT_OK },
-		{ SMTP_EXT_8BITMIME, 0, U8 "@b", "c@d", "e@f", 10, true,
-		    false, SMTP_FIT_UTF8_ADDR },
-		{ SMTP_EXT_8BITMIME, 0, "a@" U8, "c@d", "e@f", 10, true,
-		    true, SMTP_FIT_UTF8_ADDR },
+		{ SMTP_EXT_8BITMIME, 0, U8 "@b", "c@d", "e@f", 10, true, false,
+		    SMTP_FIT_UTF8_ADDR },
+		{ SMTP_EXT_8BITMIME, 0, "a@" U8, "c@d", "e@f", 10, true, true,
+		    SMTP_FIT_UTF8_ADDR },
 		{ 0, 0, "a@b", U8 "@d", U8 "@f", 10, false, false,
 		    SMTP_FIT_UTF8_ADDR },
 		{ 0, 0, "a@b", U8 "@d", "e@f", 10, false, false,
@@ -142,8 +142,8 @@ test_fit(void **state)
 		    false, SMTP_FIT_OK },
 		{ SMTP_EXT_8BITMIME, 0, "a@b", "c@d", "e@f", 10, false, true,
 		    SMTP_FIT_UTF8_HEADER },
-		{ SMTP_EXT_SMTPUTF8 | SMTP_EXT_8BITMIME, 0, "a@b", "c@d",
-		    "e@f", 10, true, true, SMTP_FIT_OK },
+		{ SMTP_EXT_SMTPUTF8 | SMTP_EXT_8BITMIME, 0, "a@b", "c@d", "e@f",
+		    10, true, true, SMTP_FIT_OK },
 		/* P32 */
 		{ SMTP_EXT_SIZE, 10, "a@b", "c@d", "e@f", 10, false, false,
 		    SMTP_FIT_OK },
@@ -166,12 +166,16 @@ test_fit(void **state)
 	(void)state;
 	for (i = 0; i < LEN(t); i++) {
 		struct smtp_caps caps = { .ext = t[i].ext,
-			.offered = t[i].ext, .size = t[i].limit };
+			.offered = t[i].ext,
+			.size = t[i].limit };
 		struct smtp_rcpt rcpt[2] = { { t[i].to1, NULL, NULL },
 			{ t[i].to2, NULL, NULL } };
-		struct smtp_message m = { .from = t[i].from, .rcpt = rcpt,
-			.n_rcpt = 2, .size = t[i].size,
-			.body_8bit = t[i].body, .header_8bit = t[i].header };
+		struct smtp_message m = { .from = t[i].from,
+			.rcpt = rcpt,
+			.n_rcpt = 2,
+			.size = t[i].size,
+			.body_8bit = t[i].body,
+			.header_8bit = t[i].header };
 
 		assert_int_equal(smtp_caps_check(&caps, &m), t[i].fit);
 	}
@@ -226,11 +230,14 @@ test_fit_status(void **state)
 		enum smtp_fit fit;
 		const char *status;
 	} t[] = {
-		{ SMTP_FIT_OK, "0.0.0" }, { SMTP_FIT_NEED_7BIT, "5.6.3" },
-		{ SMTP_FIT_SIZE, "5.3.4" }, { SMTP_FIT_UTF8_ADDR, "5.6.7" },
+		{ SMTP_FIT_OK, "0.0.0" },
+		{ SMTP_FIT_NEED_7BIT, "5.6.3" },
+		{ SMTP_FIT_SIZE, "5.3.4" },
+		{ SMTP_FIT_UTF8_ADDR, "5.6.7" },
 		{ SMTP_FIT_UTF8_HEADER, "5.6.9" },
 		{ SMTP_FIT_BAD_SENDER, "5.1.7" },
-		{ SMTP_FIT_BAD_RCPT, "5.1.3" }, { SMTP_FIT_GONE, "0.0.0" },
+		{ SMTP_FIT_BAD_RCPT, "5.1.3" },
+		{ SMTP_FIT_GONE, "0.0.0" },
 	};
 	char text[SMTP_STATUS_LEN + 1];
 	const char *why;
@@ -287,9 +294,13 @@ test_mail(void **state)
 	for (i = 0; i < LEN(t); i++) {
 		struct smtp_caps caps = { .ext = t[i].ext };
 		struct smtp_rcpt rcpt = { t[i].to, NULL, NULL };
-		struct smtp_message m = { .from = t[i].from, .rcpt = &rcpt,
-			.n_rcpt = 1, .size = 1234, .envid = t[i].envid,
-			.ret = t[i].ret, .body_8bit = t[i].body,
+		struct smtp_message m = { .from = t[i].from,
+			.rcpt = &rcpt,
+			.n_rcpt = 1,
+			.size = 1234,
+			.envid = t[i].envid,
+			.ret = t[i].ret,
+			.body_8bit = t[i].body,
 			.header_8bit = t[i].header };
 		struct buf line = BUF_INIT;
 
@@ -309,16 +320,14 @@ test_rcpt(void **state)
 	} t[] = {
 		{ 0, { "c@d", "SF", "rfc822;c@d" }, "RCPT TO:<c@d>\r\n" },
 		{ ALL, { "c@d", NULL, NULL }, "RCPT TO:<c@d>\r\n" },
-		{ ALL, { "c@d", "N", NULL },
-		    "RCPT TO:<c@d> NOTIFY=NEVER\r\n" },
+		{ ALL, { "c@d", "N", NULL }, "RCPT TO:<c@d> NOTIFY=NEVER\r\n" },
 		{ ALL, { "c@d", "NSFD", NULL },
 		    "RCPT TO:<c@d> NOTIFY=NEVER\r\n" },
 		{ ALL, { "c@d", "DFS", NULL },
 		    "RCPT TO:<c@d> NOTIFY=SUCCESS,FAILURE,DELAY\r\n" },
 		{ ALL, { "c@d", "F", "rfc822;c+2Bx@d" },
 		    "RCPT TO:<c@d> NOTIFY=FAILURE ORCPT=rfc822;c+2Bx@d\r\n" },
-		{ ALL, { "c@d", "", "rfc822;c\r\nDATA" },
-		    "RCPT TO:<c@d>\r\n" },
+		{ ALL, { "c@d", "", "rfc822;c\r\nDATA" }, "RCPT TO:<c@d>\r\n" },
 	};
 	size_t i;
 

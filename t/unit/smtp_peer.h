@@ -36,7 +36,21 @@
 #include "base/sys.h"
 #include "smtp/conn.h"
 
-#define PEER_RCPTS 64
+#define PEER_RCPTS 200
+
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Parts of scripts; BODY is the content of peer_message. */
+#define GREET "S:220 mx ESMTP\r\n", "E:EHLO client.example.net\r\n"
+#define PLAIN GREET, "S:250 mx\r\n"
+#define PIPE GREET, "S:250-mx\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
+#define CHUNK GREET, "S:250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
+#define MAIL "MAIL FROM:<s@example.net>\r\n"
+#define RCPT(n) "RCPT TO:<r" #n "@example.com>\r\n"
+#define BODY "Subject: a\r\n\r\nhello\r\n"
+#define BDAT "BDAT 21 LAST\r\n" BODY
+#define ALL_OK "250 ok\r\n250 ok\r\n250 2.0.0 queued\r\n"
+#define FLIGHT "X:" MAIL RCPT(1) BDAT
 
 struct peer_result {
 	enum smtp_class cls;
@@ -64,12 +78,12 @@ struct peer {
 	int client;	     /* fd given to the client */
 	const char *const *script;
 	size_t step;
-	bool bytewise; /* the peer sends one octet a turn */
-	bool unread;   /* the peer reads nothing */
+	bool bytewise;	 /* the peer sends one octet a turn */
+	bool unread;	 /* the peer reads nothing */
 	size_t read_max; /* octets that it reads a turn; 0: all */
-	int sndbuf;    /* SO_SNDBUF of the client; 0: as it is */
-	size_t sent;   /* octets of this step sent */
-	int quiet;     /* turns of an N step */
+	int sndbuf;	 /* SO_SNDBUF of the client; 0: as it is */
+	size_t sent;	 /* octets of this step sent */
+	int quiet;	 /* turns of an N step */
 	bool go;
 	struct buf in, got;
 	/* what is to be done at events */
@@ -90,7 +104,7 @@ struct peer {
 	bool out_failed;
 	struct buf trace;
 	int err_socket, err_bind, err_connect; /* errno to fail with */
-	size_t pread_max; /* content cut here; 0: whole */
+	size_t pread_max;		       /* content cut here; 0: whole */
 };
 
 static inline void
@@ -194,8 +208,7 @@ peer_on_done(void *arg, struct smtp_conn *c, const struct smtp_outcome *out)
 		to->code = r->code;
 		to->text_len = r->text_len;
 		(void)smtp_status_text(&r->status, st);
-		peer_copy_text(to->status, sizeof(to->status), st,
-		    strlen(st));
+		peer_copy_text(to->status, sizeof(to->status), st, strlen(st));
 		peer_copy_text(to->text, sizeof(to->text), r->text,
 		    r->text_len);
 	}
@@ -220,8 +233,7 @@ peer_on_closed(void *arg, struct smtp_conn *c, const struct smtp_failure *why)
 }
 
 static inline void
-peer_on_trace(void *arg, struct smtp_conn *c, char dir, const char *s,
-    size_t n)
+peer_on_trace(void *arg, struct smtp_conn *c, char dir, const char *s, size_t n)
 {
 	struct peer *p = arg;
 
@@ -254,10 +266,12 @@ peer_sys_socket(struct sys *s, int family, int type, int proto)
 	}
 	assert_true((type & SOCK_NONBLOCK) != 0);
 	assert_int_equal(socketpair(AF_UNIX,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
+			     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv),
+	    0);
 	if (p->sndbuf > 0)
 		assert_int_equal(setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF,
-		    &p->sndbuf, sizeof(p->sndbuf)), 0);
+				     &p->sndbuf, sizeof(p->sndbuf)),
+		    0);
 	p->client = sv[0];
 	p->fd = sv[1];
 	return (sv[0]);
@@ -344,7 +358,7 @@ peer_read(struct peer *p)
 
 	while (p->fd >= 0 && !p->unread &&
 	    (n = recv(p->fd, b, p->read_max > 0 ? p->read_max : sizeof(b),
-	    MSG_DONTWAIT)) > 0) {
+		 MSG_DONTWAIT)) > 0) {
 		buf_add(&p->in, b, (size_t)n);
 		if (p->read_max > 0)
 			return;
@@ -403,8 +417,7 @@ peer_data(struct peer *p)
 
 	if (p->in.len >= 3 && memcmp(p->in.p, ".\r\n", 3) == 0)
 		return (peer_take(p, 3));
-	end = p->in.len > 0 ? memmem(p->in.p, p->in.len, "\r\n.\r\n", 5) :
-	    NULL;
+	end = p->in.len > 0 ? memmem(p->in.p, p->in.len, "\r\n.\r\n", 5) : NULL;
 	return (end != NULL && peer_take(p, (size_t)(end + 5 - p->in.p)));
 }
 
@@ -468,13 +481,15 @@ peer_run(struct peer *p)
 
 	for (i = 0; i < 100000 && calm < 10; i++) {
 		size_t step = p->step, sent = p->sent, in = p->in.len;
-		int events = p->n_ready + p->n_failed + p->n_done +
-		    p->n_closed;
+		int events = p->n_ready + p->n_failed + p->n_done + p->n_closed;
 
 		peer_turn(p);
 		calm = p->step == step && p->sent == sent && p->quiet == 0 &&
-		    p->in.len == in && events == p->n_ready + p->n_failed + p->n_done +
-		    p->n_closed ? calm + 1 : 0;
+			p->in.len == in &&
+			events ==
+			    p->n_ready + p->n_failed + p->n_done + p->n_closed ?
+		    calm + 1 :
+		    0;
 	}
 }
 
@@ -530,6 +545,58 @@ peer_play(struct peer *p)
 	peer_run(p);
 	peer_assert_end(p);
 	return (p);
+}
+
+static const struct smtp_rcpt peer_rcpts[] = {
+	{ "r1@example.com", NULL, NULL },
+	{ "r2@example.com", NULL, NULL },
+	{ "r3@example.com", NULL, NULL },
+	{ "r4@example.com", NULL, NULL },
+};
+
+/* A message for n recipients; ahead: in one flight where possible. */
+static inline struct smtp_message
+peer_message(size_t n, bool ahead)
+{
+	return ((struct smtp_message) { .from = "s@example.net",
+	    .rcpt = peer_rcpts,
+	    .n_rcpt = n,
+	    .mem = BODY,
+	    .size = sizeof(BODY) - 1,
+	    .fd = -1,
+	    .body_ahead = ahead });
+}
+
+/* Play script with one message; rests afterwards. */
+static inline struct peer *
+peer_play1(const char *const *script, const struct smtp_message *m)
+{
+	struct peer *p = peer_new(script);
+
+	p->queue[p->n_queue++] = m;
+	return (peer_play(p));
+}
+
+/* Play script with the message twice, then QUIT. */
+static inline struct peer *
+peer_play2(const char *const *script, const struct smtp_message *m)
+{
+	struct peer *p = peer_new(script);
+
+	p->queue[p->n_queue++] = m;
+	p->queue[p->n_queue++] = m;
+	p->quit_at_end = true;
+	return (peer_play(p));
+}
+
+static inline void
+peer_is(const struct peer *p, size_t i, enum smtp_class cls, int code,
+    const char *status)
+{
+	assert_true(i < p->n_res);
+	assert_int_equal(p->res[i].cls, cls);
+	assert_int_equal(p->res[i].code, code);
+	assert_string_equal(p->res[i].status, status);
 }
 
 #endif

@@ -107,8 +107,8 @@ test_whole(void **state)
 		rc = smtp_reply_feed(&r, cases[i].in, n, &used);
 		check_reply(&cases[i], &r, rc);
 		if (rc == SMTP_FEED_DONE)
-			assert_int_equal(used, cases[i].used ?
-			    cases[i].used : n);
+			assert_int_equal(used,
+			    cases[i].used ? cases[i].used : n);
 		assert_int_equal(smtp_reply_begun(&r), n > 0);
 		smtp_reply_clear(&r);
 	}
@@ -132,7 +132,7 @@ test_cut(void **state)
 			size_t len;
 
 			for (at = 0; at < n && rc == SMTP_FEED_MORE;
-			    at += len) {
+			     at += len) {
 				char *copy;
 
 				len = cut == 0 ? 1 : at == 0 ? cut : n - at;
@@ -201,8 +201,7 @@ test_limits(void **state)
 	smtp_reply_clear(&r);
 	/* a long line that ends: 4 KiB of it are kept */
 	assert_int_equal(feed_many(&r, "250 ", line, 60), SMTP_FEED_MORE);
-	assert_int_equal(smtp_reply_feed(&r, "\r\n", 2, &used),
-	    SMTP_FEED_DONE);
+	assert_int_equal(smtp_reply_feed(&r, "\r\n", 2, &used), SMTP_FEED_DONE);
 	assert_int_equal(r.text.len, SMTP_LINE_KEEP - 4);
 	smtp_reply_clear(&r);
 	text = xmalloc(60004);
@@ -216,10 +215,8 @@ test_limits(void **state)
 	smtp_reply_clear(&r);
 	assert_true(r.text.cap + r.part.cap <= 1024);
 	/* P07: continuation lines for ever */
-	assert_int_equal(feed_many(&r, "", "250-a\r\n", 500),
-	    SMTP_FEED_MORE);
-	assert_int_equal(feed_many(&r, "", "250-a\r\n", 100000),
-	    SMTP_FEED_BAD);
+	assert_int_equal(feed_many(&r, "", "250-a\r\n", 500), SMTP_FEED_MORE);
+	assert_int_equal(feed_many(&r, "", "250-a\r\n", 100000), SMTP_FEED_BAD);
 	assert_string_equal(r.bad, "reply has too many lines");
 	smtp_reply_clear(&r);
 	/* octets */
@@ -257,8 +254,9 @@ test_join(void **state)
 	for (i = 0; i < LEN(t); i++) {
 		struct buf b = BUF_INIT;
 
-		assert_int_equal(smtp_reply_feed(&r, t[i].in,
-		    strlen(t[i].in), &used), SMTP_FEED_DONE);
+		assert_int_equal(smtp_reply_feed(&r, t[i].in, strlen(t[i].in),
+				     &used),
+		    SMTP_FEED_DONE);
 		buf_adds(&b, "> ");
 		smtp_reply_join(&r, t[i].max, &b);
 		assert_string_equal(buf_str(&b) + 2, t[i].out);
@@ -326,8 +324,7 @@ test_status(void **state)
 		copy = xrealloc(copy, n > 0 ? n : 1);
 		st = smtp_status_of(t[i].code, copy, n);
 		free(copy);
-		assert_string_equal(smtp_status_text(&st, text),
-		    t[i].status);
+		assert_string_equal(smtp_status_text(&st, text), t[i].status);
 		assert_int_equal(st.given, t[i].given);
 	}
 }
@@ -351,12 +348,11 @@ test_random(void **state)
 		n = (seed >> 16) % sizeof(in);
 		for (k = 0; k < n; k++) {
 			seed = seed * 1103515245 + 12345;
-			in[k] = alphabet[(seed >> 16) %
-			    (sizeof(alphabet) - 1)];
+			in[k] = alphabet[(seed >> 16) % (sizeof(alphabet) - 1)];
 		}
 		while (at < n) {
-			enum smtp_feed rc = smtp_reply_feed(&r, in + at,
-			    n - at, &used);
+			enum smtp_feed rc = smtp_reply_feed(&r, in + at, n - at,
+			    &used);
 
 			assert_true(used > 0 && used <= n - at);
 			if (rc == SMTP_FEED_DONE)

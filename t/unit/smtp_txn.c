@@ -4,95 +4,36 @@
  */
 #include "smtp_peer.h"
 
-#define LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define GREET "S:220 mx ESMTP\r\n", "E:EHLO client.example.net\r\n"
-#define PLAIN GREET, "S:250 mx\r\n"
-#define PIPE GREET, "S:250-mx\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
-#define CHUNK GREET, "S:250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
-#define MAIL "MAIL FROM:<s@example.net>\r\n"
-#define RCPT(n) "RCPT TO:<r" #n "@example.com>\r\n"
-#define BODY "Subject: a\r\n\r\nhello\r\n"
-#define BDAT "BDAT 21 LAST\r\n" BODY
-#define ALL_OK "250 ok\r\n250 ok\r\n250 2.0.0 queued\r\n"
-#define FLIGHT "X:" MAIL RCPT(1) BDAT
-
-static const struct smtp_rcpt rcpts[] = {
-	{ "r1@example.com", NULL, NULL }, { "r2@example.com", NULL, NULL },
-	{ "r3@example.com", NULL, NULL }, { "r4@example.com", NULL, NULL },
-};
-
-/* A message for n recipients; ahead: in one flight where possible. */
-static struct smtp_message
-message(size_t n, bool ahead)
-{
-	return ((struct smtp_message) { .from = "s@example.net",
-	    .rcpt = rcpts, .n_rcpt = n, .mem = BODY,
-	    .size = sizeof(BODY) - 1, .fd = -1, .body_ahead = ahead });
-}
-
-/* Play script with one message; rests afterwards. */
-static struct peer *
-play1(const char *const *script, const struct smtp_message *m)
-{
-	struct peer *p = peer_new(script);
-
-	p->queue[p->n_queue++] = m;
-	return (peer_play(p));
-}
-
-/* Play script with the message twice, then QUIT. */
-static struct peer *
-play2(const char *const *script, const struct smtp_message *m)
-{
-	struct peer *p = peer_new(script);
-
-	p->queue[p->n_queue++] = m;
-	p->queue[p->n_queue++] = m;
-	p->quit_at_end = true;
-	return (peer_play(p));
-}
-
-static void
-is(const struct peer *p, size_t i, enum smtp_class cls, int code,
-    const char *status)
-{
-	assert_true(i < p->n_res);
-	assert_int_equal(p->res[i].cls, cls);
-	assert_int_equal(p->res[i].code, code);
-	assert_string_equal(p->res[i].status, status);
-}
-
 /* Each way to send is exact on the wire, and is used again for the next. */
 static void
 test_ways(void **state)
 {
-	static const char *const flight[] = { CHUNK, FLIGHT, "N:",
-	    "S:" ALL_OK, FLIGHT, "S:" ALL_OK, "X:QUIT\r\n",
-	    "S:221 bye\r\n", NULL };
-	static const char *const piped[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n", "N:", "S:250 ok\r\n250 ok\r\n",
-	    "N:", "S:354 go\r\n", "X:" BODY ".\r\n", "N:",
-	    "S:250 2.0.0 queued\r\n", "X:" MAIL RCPT(1) "DATA\r\n",
-	    "S:250 ok\r\n250 ok\r\n354 go\r\n", "X:" BODY ".\r\n",
-	    "S:250 2.0.0 queued\r\n", "X:QUIT\r\n", "S:221 bye\r\n", NULL };
-	static const char *const chunk[] = { CHUNK, "X:" MAIL RCPT(1), "N:",
-	    "S:250 ok\r\n", "N:", "S:250 ok\r\n", "X:" BDAT, "N:",
-	    "S:250 2.0.0 queued\r\n", "X:" MAIL RCPT(1),
-	    "S:250 ok\r\n250 ok\r\n", "X:" BDAT, "S:250 2.0.0 queued\r\n",
-	    "X:QUIT\r\n", "S:221 bye\r\n", NULL };
-	static const char *const steps[] = { PLAIN, "X:" MAIL, "N:",
-	    "S:250 ok\r\n", "X:" RCPT(1), "N:", "S:250 ok\r\n",
-	    "X:DATA\r\n", "N:", "S:354 go\r\n", "X:" BODY ".\r\n", "N:",
-	    "S:250 2.0.0 queued\r\n", "X:" MAIL, "S:250 ok\r\n",
-	    "X:" RCPT(1), "S:250 ok\r\n", "X:DATA\r\n", "S:354 go\r\n",
-	    "X:" BODY ".\r\n", "S:250 2.0.0 queued\r\n", "X:QUIT\r\n",
-	    "C:", NULL };
+	static const char *const flight[] = { CHUNK, FLIGHT, "N:", "S:" ALL_OK,
+		FLIGHT, "S:" ALL_OK, "X:QUIT\r\n", "S:221 bye\r\n", NULL };
+	static const char *const piped[] = { PIPE, "X:" MAIL RCPT(1) "DATA\r\n",
+		"N:", "S:250 ok\r\n250 ok\r\n", "N:", "S:354 go\r\n",
+		"X:" BODY ".\r\n", "N:", "S:250 2.0.0 queued\r\n",
+		"X:" MAIL RCPT(1) "DATA\r\n",
+		"S:250 ok\r\n250 ok\r\n354 go\r\n", "X:" BODY ".\r\n",
+		"S:250 2.0.0 queued\r\n", "X:QUIT\r\n", "S:221 bye\r\n", NULL };
+	static const char *const chunk[] = { CHUNK, "X:" MAIL RCPT(1),
+		"N:", "S:250 ok\r\n", "N:", "S:250 ok\r\n", "X:" BDAT,
+		"N:", "S:250 2.0.0 queued\r\n", "X:" MAIL RCPT(1),
+		"S:250 ok\r\n250 ok\r\n", "X:" BDAT, "S:250 2.0.0 queued\r\n",
+		"X:QUIT\r\n", "S:221 bye\r\n", NULL };
+	static const char *const steps[] = { PLAIN, "X:" MAIL,
+		"N:", "S:250 ok\r\n", "X:" RCPT(1), "N:", "S:250 ok\r\n",
+		"X:DATA\r\n", "N:", "S:354 go\r\n", "X:" BODY ".\r\n",
+		"N:", "S:250 2.0.0 queued\r\n", "X:" MAIL, "S:250 ok\r\n",
+		"X:" RCPT(1), "S:250 ok\r\n", "X:DATA\r\n", "S:354 go\r\n",
+		"X:" BODY ".\r\n", "S:250 2.0.0 queued\r\n", "X:QUIT\r\n",
+		"C:", NULL };
 	static const char *const bdat_steps[] = { GREET,
-	    "S:250-mx\r\n250 CHUNKING\r\n", "X:" MAIL, "N:", "S:250 ok\r\n",
-	    "X:" RCPT(1), "N:", "S:250 ok\r\n", "X:" BDAT, "N:",
-	    "S:250 2.0.0 queued\r\n", "X:" MAIL, "S:250 ok\r\n",
-	    "X:" RCPT(1), "S:250 ok\r\n", "X:" BDAT,
-	    "S:250 2.0.0 queued\r\n", "X:QUIT\r\n", "S:221 bye\r\n", NULL };
+		"S:250-mx\r\n250 CHUNKING\r\n", "X:" MAIL, "N:", "S:250 ok\r\n",
+		"X:" RCPT(1), "N:", "S:250 ok\r\n", "X:" BDAT,
+		"N:", "S:250 2.0.0 queued\r\n", "X:" MAIL, "S:250 ok\r\n",
+		"X:" RCPT(1), "S:250 ok\r\n", "X:" BDAT,
+		"S:250 2.0.0 queued\r\n", "X:QUIT\r\n", "S:221 bye\r\n", NULL };
 	static const struct {
 		const char *const *script;
 		bool ahead, bdat;
@@ -104,7 +45,7 @@ test_ways(void **state)
 
 	(void)state;
 	for (i = 0; i < LEN(t) * 2; i++) {
-		struct smtp_message m = message(1, t[i / 2].ahead);
+		struct smtp_message m = peer_message(1, t[i / 2].ahead);
 		struct peer *p = peer_new(t[i / 2].script);
 
 		bytewise = i % 2; /* P18 */
@@ -117,7 +58,7 @@ test_ways(void **state)
 		assert_int_equal(p->n_done, 2);
 		assert_int_equal(p->n_may_end, 2);
 		assert_int_equal(p->may_end_n, 1);
-		is(p, 0, SMTP_DELIVERED, 250, "2.0.0");
+		peer_is(p, 0, SMTP_DELIVERED, 250, "2.0.0");
 		assert_string_equal(p->res[0].text, "2.0.0 queued");
 		assert_int_equal(p->res[0].stage, SMTP_STAGE_END);
 		assert_true(p->out.usable && p->out.reused);
@@ -134,36 +75,37 @@ static void
 test_mixed(void **state)
 {
 	static const char *const piped[] = { PIPE,
-	    "X:" MAIL RCPT(1) RCPT(2) RCPT(3) RCPT(4) "DATA\r\n",
-	    "S:250 ok\r\n251 2.1.5 forwarding\r\n450 4.2.1 later\r\n"
-	    "550-5.1.1 no\r\n550 5.1.1 such user\r\n250 ok\r\n354 go\r\n",
-	    "D:", "S:250 2.0.0 queued\r\n", "N:", NULL };
+		"X:" MAIL RCPT(1) RCPT(2) RCPT(3) RCPT(4) "DATA\r\n",
+		"S:250 ok\r\n251 2.1.5 forwarding\r\n450 4.2.1 later\r\n"
+		"550-5.1.1 no\r\n550 5.1.1 such user\r\n250 ok\r\n354 go\r\n",
+		"D:", "S:250 2.0.0 queued\r\n", "N:", NULL };
 	static const char *const flight[] = { CHUNK,
-	    "X:" MAIL RCPT(1) RCPT(2) RCPT(3) RCPT(4) BDAT,
-	    "S:250 ok\r\n251 2.1.5 forwarding\r\n450 4.2.1 later\r\n"
-	    "550-5.1.1 no\r\n550 5.1.1 such user\r\n250 ok\r\n"
-	    "250 2.0.0 queued\r\n", "N:", NULL };
+		"X:" MAIL RCPT(1) RCPT(2) RCPT(3) RCPT(4) BDAT,
+		"S:250 ok\r\n251 2.1.5 forwarding\r\n450 4.2.1 later\r\n"
+		"550-5.1.1 no\r\n550 5.1.1 such user\r\n250 ok\r\n"
+		"250 2.0.0 queued\r\n",
+		"N:", NULL };
 	static const char *const steps[] = { PLAIN, "E:MAIL", "S:250 ok\r\n",
-	    "X:" RCPT(1), "S:251 2.1.5 forwarding\r\n",
-	    "X:" RCPT(2), "S:450 4.2.1 later\r\n", "X:" RCPT(3),
-	    "S:550-5.1.1 no\r\n550 5.1.1 such user\r\n", "X:" RCPT(4),
-	    "S:250 ok\r\n", "X:DATA\r\n", "S:354 go\r\n", "D:",
-	    "S:250 2.0.0 queued\r\n", "N:", NULL };
+		"X:" RCPT(1), "S:251 2.1.5 forwarding\r\n", "X:" RCPT(2),
+		"S:450 4.2.1 later\r\n", "X:" RCPT(3),
+		"S:550-5.1.1 no\r\n550 5.1.1 such user\r\n", "X:" RCPT(4),
+		"S:250 ok\r\n", "X:DATA\r\n", "S:354 go\r\n",
+		"D:", "S:250 2.0.0 queued\r\n", "N:", NULL };
 	static const char *const *t[] = { piped, flight, steps };
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < LEN(t); i++) {
-		struct smtp_message m = message(4, true);
-		struct peer *p = play1(t[i], &m);
+		struct smtp_message m = peer_message(4, true);
+		struct peer *p = peer_play1(t[i], &m);
 
-		is(p, 0, SMTP_DELIVERED, 250, "2.0.0");
-		is(p, 1, SMTP_TEMPORARY, 450, "4.2.1");
+		peer_is(p, 0, SMTP_DELIVERED, 250, "2.0.0");
+		peer_is(p, 1, SMTP_TEMPORARY, 450, "4.2.1");
 		assert_string_equal(p->res[1].text, "4.2.1 later");
 		assert_int_equal(p->res[1].stage, SMTP_STAGE_RCPT);
-		is(p, 2, SMTP_PERMANENT, 550, "5.1.1");
+		peer_is(p, 2, SMTP_PERMANENT, 550, "5.1.1");
 		assert_string_equal(p->res[2].text, "5.1.1 no such user");
-		is(p, 3, SMTP_DELIVERED, 250, "2.0.0");
+		peer_is(p, 3, SMTP_DELIVERED, 250, "2.0.0");
 		assert_true(p->out.usable);
 		assert_int_equal(p->may_end_n, i == 1 ? 4 : 2);
 		peer_free(p);
@@ -181,14 +123,14 @@ test_too_many(void **state)
 		const char *status2;
 		bool too_many;
 	} t[] = {
-		{ "250 ok", "452 4.5.3 too many", SMTP_DELIVERED,
-		    SMTP_UNTRIED, 452, "4.5.3", true },
+		{ "250 ok", "452 4.5.3 too many", SMTP_DELIVERED, SMTP_UNTRIED,
+		    452, "4.5.3", true },
 		{ "250 ok", "452 too many", SMTP_DELIVERED, SMTP_UNTRIED, 452,
 		    "4.0.0", true },
 		{ "250 ok", "552 too many", SMTP_DELIVERED, SMTP_UNTRIED, 552,
 		    "4.0.0", true },
-		{ "250 ok", "552 5.5.3 too many", SMTP_DELIVERED,
-		    SMTP_UNTRIED, 552, "4.5.3", true },
+		{ "250 ok", "552 5.5.3 too many", SMTP_DELIVERED, SMTP_UNTRIED,
+		    552, "4.5.3", true },
 		{ "250 ok", "452 4.2.2 over quota", SMTP_DELIVERED,
 		    SMTP_TEMPORARY, 452, "4.2.2", false },
 		{ "250 ok", "552 5.2.2 over quota", SMTP_DELIVERED,
@@ -200,19 +142,19 @@ test_too_many(void **state)
 
 	(void)state;
 	for (i = 0; i < LEN(t); i++) {
-		struct smtp_message m = message(2, true);
+		struct smtp_message m = peer_message(2, true);
 		char answer[200];
 		const char *const script[] = { CHUNK,
-		    "X:" MAIL RCPT(1) RCPT(2) BDAT, answer, NULL };
+			"X:" MAIL RCPT(1) RCPT(2) BDAT, answer, NULL };
 		struct peer *p;
 
 		(void)snprintf(answer, sizeof(answer),
-		    "S:250 ok\r\n%s\r\n%s\r\n%s\r\n", t[i].first,
-		    t[i].second, t[i].cls1 == SMTP_DELIVERED ?
-		    "250 2.0.0 ok" : "554 no valid recipients");
-		p = play1(script, &m);
+		    "S:250 ok\r\n%s\r\n%s\r\n%s\r\n", t[i].first, t[i].second,
+		    t[i].cls1 == SMTP_DELIVERED ? "250 2.0.0 ok" :
+						  "554 no valid recipients");
+		p = peer_play1(script, &m);
 		assert_int_equal(p->res[0].cls, t[i].cls1);
-		is(p, 1, t[i].cls2, t[i].code2, t[i].status2);
+		peer_is(p, 1, t[i].cls2, t[i].code2, t[i].status2);
 		assert_int_equal(p->out.too_many_rcpts, t[i].too_many);
 		assert_int_equal(smtp_conn_rcpt_max(p->c),
 		    t[i].too_many ? 1 : SIZE_MAX);
@@ -224,30 +166,29 @@ test_too_many(void **state)
 static void
 test_nobody(void **state)
 {
-	static const char *const dot[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n",
-	    "S:250 ok\r\n550 5.1.1 no\r\n354 go\r\n", "X:.\r\n", "N:",
-	    "S:250 queued, hm\r\n", "X:" MAIL RCPT(1) "DATA\r\n",
-	    "S:250 ok\r\n550 5.1.1 no\r\n554 no valid recipients\r\n",
-	    "X:RSET\r\nQUIT\r\n", NULL };
+	static const char *const dot[] = { PIPE, "X:" MAIL RCPT(1) "DATA\r\n",
+		"S:250 ok\r\n550 5.1.1 no\r\n354 go\r\n", "X:.\r\n",
+		"N:", "S:250 queued, hm\r\n", "X:" MAIL RCPT(1) "DATA\r\n",
+		"S:250 ok\r\n550 5.1.1 no\r\n554 no valid recipients\r\n",
+		"X:RSET\r\nQUIT\r\n", NULL };
 	static const char *const refused[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n",
-	    "S:250 ok\r\n550 5.1.1 no\r\n503 no\r\n",
-	    "X:RSET\r\n" MAIL RCPT(1) "DATA\r\n",
-	    "S:250 reset\r\n250 ok\r\n550 5.1.1 no\r\n503 no\r\n",
-	    "X:RSET\r\nQUIT\r\n", NULL };
+		"X:" MAIL RCPT(1) "DATA\r\n",
+		"S:250 ok\r\n550 5.1.1 no\r\n503 no\r\n",
+		"X:RSET\r\n" MAIL RCPT(1) "DATA\r\n",
+		"S:250 reset\r\n250 ok\r\n550 5.1.1 no\r\n503 no\r\n",
+		"X:RSET\r\nQUIT\r\n", NULL };
 	static const char *const steps[] = { PLAIN, "X:" MAIL, "S:250 ok\r\n",
-	    "X:" RCPT(1), "S:550 5.1.1 no\r\n", "X:RSET\r\n", "N:",
-	    "S:250 ok\r\n", "X:" MAIL, "S:250 ok\r\n", "X:" RCPT(1),
-	    "S:550 5.1.1 no\r\n", "X:RSET\r\nQUIT\r\n", NULL };
+		"X:" RCPT(1), "S:550 5.1.1 no\r\n", "X:RSET\r\n",
+		"N:", "S:250 ok\r\n", "X:" MAIL, "S:250 ok\r\n", "X:" RCPT(1),
+		"S:550 5.1.1 no\r\n", "X:RSET\r\nQUIT\r\n", NULL };
 	static const char *const flight[] = { CHUNK, FLIGHT,
-	    "S:250 ok\r\n550 5.1.1 no\r\n250 hm\r\n", /* believed: over */
-	    FLIGHT, "S:250 ok\r\n550 5.1.1 no\r\n503 5.5.1 no\r\n",
-	    "X:RSET\r\nQUIT\r\n", NULL };
+		"S:250 ok\r\n550 5.1.1 no\r\n250 hm\r\n", /* believed: over */
+		FLIGHT, "S:250 ok\r\n550 5.1.1 no\r\n503 5.5.1 no\r\n",
+		"X:RSET\r\nQUIT\r\n", NULL };
 	static const char *const chunk[] = { CHUNK, "X:" MAIL RCPT(1),
-	    "S:250 ok\r\n550 5.1.1 no\r\n", "X:RSET\r\n" MAIL RCPT(1),
-	    "S:250 ok\r\n250 ok\r\n550 5.1.1 no\r\n", "X:RSET\r\nQUIT\r\n",
-	    NULL };
+		"S:250 ok\r\n550 5.1.1 no\r\n", "X:RSET\r\n" MAIL RCPT(1),
+		"S:250 ok\r\n250 ok\r\n550 5.1.1 no\r\n", "X:RSET\r\nQUIT\r\n",
+		NULL };
 	static const struct {
 		const char *const *script;
 		bool ahead;
@@ -258,11 +199,11 @@ test_nobody(void **state)
 
 	(void)state;
 	for (i = 0; i < LEN(t); i++) {
-		struct smtp_message m = message(1, t[i].ahead);
-		struct peer *p = play2(t[i].script, &m);
+		struct smtp_message m = peer_message(1, t[i].ahead);
+		struct peer *p = peer_play2(t[i].script, &m);
 
 		assert_int_equal(p->n_done, 2);
-		is(p, 0, SMTP_PERMANENT, 550, "5.1.1");
+		peer_is(p, 0, SMTP_PERMANENT, 550, "5.1.1");
 		assert_int_equal(p->n_may_end, t[i].may_end);
 		assert_false(p->out.chunking_broken);
 		peer_free(p);
@@ -299,21 +240,44 @@ test_mail_refused(void **state)
 
 	(void)state;
 	for (i = 0; i < LEN(t) * LEN(w); i++) {
-		struct smtp_message m = message(2, true);
+		struct smtp_message m = peer_message(2, true);
 		char answer[200];
 		const char *const script[] = { GREET, w[i % 3].ehlo,
-		    w[i % 3].commands, answer, w[i % 3].commands, answer,
-		    "X:QUIT\r\n", NULL };
+			w[i % 3].commands, answer, w[i % 3].commands, answer,
+			"X:QUIT\r\n", NULL };
 		struct peer *p;
 
 		(void)snprintf(answer, sizeof(answer), "S:%s\r\n%s",
 		    t[i / 3].answer, w[i % 3].rest);
-		p = play2(script, &m);
+		p = peer_play2(script, &m);
 		assert_int_equal(p->n_done, 2);
-		is(p, 0, t[i / 3].cls, t[i / 3].code, t[i / 3].status);
-		is(p, 1, t[i / 3].cls, t[i / 3].code, t[i / 3].status);
+		peer_is(p, 0, t[i / 3].cls, t[i / 3].code, t[i / 3].status);
+		peer_is(p, 1, t[i / 3].cls, t[i / 3].code, t[i / 3].status);
 		assert_int_equal(p->res[1].stage, SMTP_STAGE_MAIL);
 		assert_false(p->out.chunking_broken);
+		peer_free(p);
+	}
+}
+
+/* 3xx where none can be. */
+static void
+test_3xx(void **state)
+{
+	static const char *const mail[] = { PIPE, "E:MAIL", "E:RCPT", "E:DATA",
+		"S:354 go\r\n", NULL };
+	static const char *const rcpt[] = { PIPE, "E:MAIL", "E:RCPT", "E:DATA",
+		"S:250 ok\r\n334 go\r\n", NULL };
+	static const char *const *script[] = { mail, rcpt };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < LEN(script); i++) {
+		struct smtp_message m = peer_message(1, true);
+		struct peer *p = peer_play1(script[i], &m);
+
+		assert_int_equal(p->res[0].cls, SMTP_BROKEN);
+		assert_true(p->why.protocol);
+		assert_int_equal(p->n_closed, 1);
 		peer_free(p);
 	}
 }
@@ -333,18 +297,18 @@ test_data_answers(void **state)
 		    SMTP_STAGE_DATA, true, false },
 		{ "S:550 5.7.1 no\r\n", NULL, SMTP_PERMANENT, 550,
 		    SMTP_STAGE_DATA, true, false },
-		{ "S:250 hm\r\n", NULL, SMTP_BROKEN, 0, SMTP_STAGE_DATA,
-		    false, true },
+		{ "S:250 hm\r\n", NULL, SMTP_BROKEN, 0, SMTP_STAGE_DATA, false,
+		    true },
 		{ "S:354\r\n", "S:452 4.3.1 full\r\n", SMTP_TEMPORARY, 452,
 		    SMTP_STAGE_END, true, false },
-		{ "S:354 go\r\n", "S:552 5.2.2 full\r\n", SMTP_PERMANENT,
-		    552, SMTP_STAGE_END, true, false },
+		{ "S:354 go\r\n", "S:552 5.2.2 full\r\n", SMTP_PERMANENT, 552,
+		    SMTP_STAGE_END, true, false },
 		{ "S:354 go\r\n", "S:554 spam\r\n", SMTP_PERMANENT, 554,
 		    SMTP_STAGE_END, true, false },
 		{ "S:354 go\r\n", "S:354 go\r\n", SMTP_AMBIGUOUS, 0,
 		    SMTP_STAGE_END, false, true },
-		{ "S:354 go\r\n", "S:250-a\r\n550 b\r\n", SMTP_AMBIGUOUS,
-		    0, SMTP_STAGE_END, false, true }, /* P08 */
+		{ "S:354 go\r\n", "S:250-a\r\n550 b\r\n", SMTP_AMBIGUOUS, 0,
+		    SMTP_STAGE_END, false, true }, /* P08 */
 		{ "S:354 go\r\n", "S:25 0 x\r\n", SMTP_AMBIGUOUS, 0,
 		    SMTP_STAGE_END, false, true },
 		{ "S:354 go\r\n", "S:250\r\n", SMTP_DELIVERED, 250,
@@ -356,14 +320,14 @@ test_data_answers(void **state)
 
 	(void)state;
 	for (i = 0; i < LEN(t); i++) {
-		struct smtp_message m = message(1, true);
+		struct smtp_message m = peer_message(1, true);
 		const char *const ended[] = { PIPE,
-		    "X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n250 ok\r\n",
-		    t[i].data, "D:", t[i].end, NULL };
+			"X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n250 ok\r\n",
+			t[i].data, "D:", t[i].end, NULL };
 		const char *const refused[] = { PIPE,
-		    "X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n250 ok\r\n",
-		    t[i].data, NULL };
-		struct peer *p = play1(t[i].end ? ended : refused, &m);
+			"X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n250 ok\r\n",
+			t[i].data, NULL };
+		struct peer *p = peer_play1(t[i].end ? ended : refused, &m);
 
 		assert_int_equal(p->n_done, 1);
 		assert_int_equal(p->res[0].cls, t[i].cls);
@@ -403,24 +367,26 @@ test_bdat_answers(void **state)
 
 	(void)state;
 	for (i = 0; i < LEN(t) * 2; i++) {
-		struct smtp_message m = message(1, i % 2 == 0);
+		struct smtp_message m = peer_message(1, i % 2 == 0);
 		char answer[100];
 		const char *const flight[] = { CHUNK, FLIGHT,
-		    "S:250 ok\r\n250 ok\r\n", answer, NULL };
+			"S:250 ok\r\n250 ok\r\n", answer, NULL };
 		const char *const chunk[] = { CHUNK, "X:" MAIL RCPT(1),
-		    "S:250 ok\r\n250 ok\r\n", "X:" BDAT, answer, NULL };
+			"S:250 ok\r\n250 ok\r\n", "X:" BDAT, answer, NULL };
 		const char *const flight_rset[] = { CHUNK, FLIGHT,
-		    "S:250 ok\r\n250 ok\r\n", answer, "X:RSET\r\n", NULL };
+			"S:250 ok\r\n250 ok\r\n", answer, "X:RSET\r\n", NULL };
 		const char *const chunk_rset[] = { CHUNK, "X:" MAIL RCPT(1),
-		    "S:250 ok\r\n250 ok\r\n", "X:" BDAT, answer,
-		    "X:RSET\r\n", NULL };
+			"S:250 ok\r\n250 ok\r\n", "X:" BDAT, answer,
+			"X:RSET\r\n", NULL };
 		bool rset = t[i / 2].usable && t[i / 2].code != 250;
 		struct peer *p;
 
 		(void)snprintf(answer, sizeof(answer), "S:%s\r\n",
 		    t[i / 2].answer);
-		p = play1(i % 2 == 0 ? rset ? flight_rset : flight :
-		    rset ? chunk_rset : chunk, &m);
+		p = peer_play1(i % 2 == 0 ? rset ? flight_rset : flight :
+			rset		  ? chunk_rset :
+					    chunk,
+		    &m);
 		assert_int_equal(p->n_done, 1);
 		assert_int_equal(p->res[0].cls, t[i / 2].cls);
 		assert_int_equal(p->res[0].code, t[i / 2].code);
@@ -431,356 +397,33 @@ test_bdat_answers(void **state)
 	}
 }
 
-/* P18: more answers than commands. */
-static void
-test_surplus(void **state)
-{
-	static const char *const flight[] = { CHUNK, FLIGHT,
-	    "S:250 ok\r\n250 ok\r\n250 hm\r\n550 5.7.1 spam\r\n", NULL };
-	static const char *const mail_twice[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n",
-	    "S:250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", NULL };
-	static const char *const after[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n250 ok\r\n354 go\r\n",
-	    "D:", "S:250 2.0.0 ok\r\n250 once more\r\n", NULL };
-	static const char *const notice[] = { CHUNK, FLIGHT,
-	    "S:250 ok\r\n250 ok\r\n250 2.0.0 ok\r\n421 4.4.2 bye\r\n",
-	    NULL };
-	static const char *const partly[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n250 ok\r\n354 go\r\n",
-	    "D:", "S:250 2.0.0 ok\r\n25", NULL };
-	static const struct {
-		const char *const *script;
-		enum smtp_class cls;
-		int code, why;
-		bool protocol;
-	} t[] = {
-		{ flight, SMTP_AMBIGUOUS, 0, 0, true },
-		{ mail_twice, SMTP_BROKEN, 0, 0, true },
-		{ after, SMTP_DELIVERED, 250, 0, true },
-		{ notice, SMTP_DELIVERED, 250, 421, false },
-		{ partly, SMTP_DELIVERED, 250, 0, true },
-	};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < LEN(t); i++) {
-		struct smtp_message m = message(1, true);
-		struct peer *p = play1(t[i].script, &m);
-
-		assert_int_equal(p->n_done, 1);
-		assert_int_equal(p->res[0].cls, t[i].cls);
-		assert_int_equal(p->res[0].code, t[i].code);
-		assert_false(p->out.usable);
-		assert_int_equal(p->n_closed, 1);
-		assert_int_equal(p->why.code, t[i].why);
-		assert_int_equal(p->why.protocol, t[i].protocol);
-		peer_free(p);
-	}
-}
-
-/* P25: 421 at any command. */
-static void
-test_421(void **state)
-{
-	static const char *const mail[] = { CHUNK, FLIGHT,
-	    "S:421 4.3.2 bye\r\n", NULL };
-	static const char *const mail_step[] = { PLAIN, "X:" MAIL,
-	    "S:421 4.3.2 bye\r\n", NULL };
-	static const char *const rcpt[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n421 4.3.2 bye\r\n",
-	    NULL };
-	static const char *const rcpt_flight[] = { CHUNK, FLIGHT,
-	    "S:250 ok\r\n421 4.3.2 bye\r\n", "C:", NULL };
-	static const char *const data[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n",
-	    "S:250 ok\r\n250 ok\r\n421 4.3.2 bye\r\n", NULL };
-	static const char *const dot[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n250 ok\r\n354 go\r\n",
-	    "D:", "S:421 4.3.2 bye\r\n", NULL };
-	static const char *const bdat[] = { CHUNK, FLIGHT,
-	    "S:250 ok\r\n250 ok\r\n421 4.3.2 bye\r\n", NULL };
-	static const char *const *t[] = { mail, mail_step, rcpt, rcpt_flight,
-		data, dot, bdat };
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < LEN(t); i++) {
-		struct smtp_message m = message(1, true);
-		struct peer *p = play1(t[i], &m);
-
-		assert_int_equal(p->n_done, 1);
-		is(p, 0, SMTP_TEMPORARY, 421, "4.3.2");
-		assert_false(p->out.usable);
-		assert_int_equal(p->n_closed, 1);
-		peer_free(p);
-	}
-}
-
-/* 421 for one recipient, and the others are answered all the same. */
-static void
-test_421_and_on(void **state)
-{
-	static const char *const on[] = { CHUNK,
-	    "X:" MAIL RCPT(1) RCPT(2) BDAT,
-	    "S:250 ok\r\n421 4.7.0 slow\r\n250 ok\r\n250 2.0.0 ok\r\n",
-	    NULL };
-	static const char *const off[] = { CHUNK,
-	    "X:" MAIL RCPT(1) RCPT(2) BDAT,
-	    "S:250 ok\r\n250 ok\r\n421 4.7.0 slow\r\n", "C:", NULL };
-	struct smtp_message m = message(2, true);
-	struct peer *p;
-
-	(void)state;
-	p = play1(on, &m);
-	is(p, 0, SMTP_TEMPORARY, 421, "4.7.0");
-	is(p, 1, SMTP_DELIVERED, 250, "2.0.0");
-	assert_false(p->out.usable);
-	assert_int_equal(p->n_closed, 1);
-	peer_free(p);
-	p = play1(off, &m);
-	is(p, 0, SMTP_TEMPORARY, 421, "4.7.0");
-	is(p, 1, SMTP_TEMPORARY, 421, "4.7.0");
-	assert_int_equal(p->n_closed, 1);
-	peer_free(p);
-}
-
-/* P35: what the second message of a session meets. */
-static void
-test_reuse(void **state)
-{
-	static const char *const mail_421[] = { CHUNK, FLIGHT, "S:" ALL_OK,
-	    FLIGHT, "S:421 4.7.0 enough\r\n", NULL };
-	static const char *const shut[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n250 ok\r\n354 go\r\n",
-	    "D:", "S:250 ok\r\n", "E:MAIL", "C:", NULL };
-	static const char *const rset[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n",
-	    "S:250 ok\r\n550 no\r\n503 no\r\n",
-	    "X:RSET\r\n" MAIL RCPT(1) "DATA\r\n",
-	    "S:500 what\r\n250 ok\r\n250 ok\r\n354 go\r\n", NULL };
-	static const char *const rset_421[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n",
-	    "S:250 ok\r\n550 no\r\n503 no\r\n",
-	    "X:RSET\r\n" MAIL RCPT(1) "DATA\r\n", "S:421 bye\r\n", NULL };
-	/* a RSET that is not answered yet: the body does not go ahead */
-	static const char *const rset_bdat[] = { CHUNK, FLIGHT,
-	    "S:250 ok\r\n550 no\r\n554 no\r\n", "X:RSET\r\n" MAIL RCPT(1),
-	    "N:", "S:502 what\r\n", NULL };
-	static const struct {
-		const char *const *script;
-		int code;
-	} t[] = { { mail_421, 421 }, { shut, 0 }, { rset, 500 },
-		{ rset_421, 421 }, { rset_bdat, 502 } };
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < LEN(t); i++) {
-		struct smtp_message m = message(1, true);
-		struct peer *p = play2(t[i].script, &m);
-
-		assert_int_equal(p->n_done, 2);
-		assert_int_equal(p->res[0].cls, SMTP_UNTRIED);
-		assert_int_equal(p->why.code, t[i].code);
-		assert_true(p->out.reused);
-		assert_false(p->out.usable);
-		assert_int_equal(p->n_closed, 1);
-		peer_free(p);
-	}
-}
-
-/*
- * The connection breaks behind each octet that the server says: delivered
- * only with the whole answer to the end of data, ambiguous once the end of
- * data was sent, else broken. P22, and no recipient is ever lost.
- */
-static void
-test_break_anywhere(void **state)
-{
-	static const struct {
-		const char *ehlo, *c1, *s1, *c2, *s2;
-	} w[] = {
-		{ "S:250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n",
-		    "X:" MAIL RCPT(1) RCPT(2) BDAT, "250 ok\r\n250 ok\r\n"
-		    "550 5.1.1 no\r\n250 2.0.0 ok\r\n", NULL, "" },
-		{ "S:250-mx\r\n250 PIPELINING\r\n",
-		    "X:" MAIL RCPT(1) RCPT(2) "DATA\r\n",
-		    "250 ok\r\n250 ok\r\n550 5.1.1 no\r\n354 go\r\n", "D:",
-		    "250 2.0.0 ok\r\n" },
-	};
-	size_t i, k;
-
-	(void)state;
-	for (i = 0; i < LEN(w); i++) {
-		size_t n1 = strlen(w[i].s1), n = n1 + strlen(w[i].s2);
-
-		for (k = 0; k < n; k++) {
-			struct smtp_message m = message(2, true);
-			char a1[100], a2[100];
-			const char *const early[] = { GREET, w[i].ehlo,
-			    w[i].c1, a1, "C:", NULL };
-			const char *const late[] = { GREET, w[i].ehlo,
-			    w[i].c1, a1, w[i].c2, a2, "C:", NULL };
-			bool end = i == 0 || k >= n1;
-			struct peer *p;
-
-			(void)snprintf(a1, sizeof(a1), "S:%.*s",
-			    (int)(k < n1 ? k : n1), w[i].s1);
-			(void)snprintf(a2, sizeof(a2), "S:%.*s",
-			    (int)(k < n1 ? 0 : k - n1), w[i].s2);
-			p = play1(k < n1 ? early : late, &m);
-			assert_int_equal(p->n_done, 1);
-			assert_int_equal(p->n_closed, 1);
-			assert_int_equal(p->res[0].cls, k == n - 1 &&
-			    w[i].s1[n1 - 1] != '\n' ? SMTP_DELIVERED :
-			    end ? SMTP_AMBIGUOUS : SMTP_BROKEN);
-			if (k >= 30) /* RCPT 2 was refused before */
-				is(p, 1, SMTP_PERMANENT, 550, "5.1.1");
-			else
-				assert_int_equal(p->res[1].cls, end ?
-				    SMTP_AMBIGUOUS : SMTP_BROKEN);
-			assert_int_equal(p->out.end_sent, end);
-			assert_int_equal(p->out.answered, k >= 8);
-			assert_true(p->out_failed);
-			assert_int_equal(p->why.blame, SMTP_BLAME_PEER);
-			peer_free(p);
-		}
-	}
-}
-
-/* P24: 250, then the end of the connection. */
-static void
-test_delivered_then_gone(void **state)
-{
-	static const char *const script[] = { CHUNK, FLIGHT, "S:" ALL_OK,
-	    "C:", NULL };
-	struct smtp_message m = message(1, true);
-	struct peer *p = play1(script, &m);
-
-	(void)state;
-	is(p, 0, SMTP_DELIVERED, 250, "2.0.0");
-	assert_int_equal(p->n_done, 1);
-	peer_free(p);
-}
-
-/* P23, P01: a peer that never answers; what was in flight decides. */
-static void
-test_timeouts(void **state)
-{
-	static const char *const mail[] = { PIPE, NULL };
-	static const char *const rcpt[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n25", NULL };
-	static const char *const dot[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n250 ok\r\n354 go\r\n",
-	    "D:", "S:250-2.0.0 ok\r\n", NULL };
-	static const char *const flight[] = { CHUNK, FLIGHT, NULL };
-	static const struct {
-		const char *const *script;
-		enum smtp_class cls;
-		enum smtp_stage stage;
-	} t[] = {
-		{ mail, SMTP_BROKEN, SMTP_STAGE_MAIL },
-		{ rcpt, SMTP_BROKEN, SMTP_STAGE_RCPT },
-		{ dot, SMTP_AMBIGUOUS, SMTP_STAGE_END },
-		{ flight, SMTP_AMBIGUOUS, SMTP_STAGE_END },
-	};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < LEN(t); i++) {
-		struct smtp_message m = message(1, true);
-		struct peer *p = peer_new(t[i].script);
-
-		p->set.command = t[i].cls == SMTP_BROKEN ? 20 : 100000;
-		p->set.data_end = t[i].cls == SMTP_BROKEN ? 100000 : 20;
-		p->set.reply = 20;
-		p->queue[p->n_queue++] = &m;
-		peer_connect(p);
-		peer_wait_end(p);
-		assert_int_equal(p->n_done, 1);
-		assert_int_equal(p->res[0].cls, t[i].cls);
-		assert_int_equal(p->res[0].stage, t[i].stage);
-		assert_string_equal(p->res[0].status, "4.4.2");
-		assert_true(p->why.timeout);
-		assert_int_equal(p->n_closed, 1);
-		peer_free(p);
-	}
-}
-
-/* may_end says false: no end of data before resume. */
-static void
-test_wait_for_leave(void **state)
-{
-	static const char *const flight[] = { CHUNK, "X:" MAIL RCPT(1)
-	    "BDAT 21 LAST\r\n", "N:", "W:", "X:" BODY, "S:" ALL_OK, NULL };
-	static const char *const piped[] = { PIPE,
-	    "X:" MAIL RCPT(1) "DATA\r\n", "S:250 ok\r\n250 ok\r\n354 go\r\n",
-	    "N:", "W:", "X:" BODY ".\r\n", "S:250 2.0.0 ok\r\n", NULL };
-	static const char *const chunk[] = { CHUNK, "X:" MAIL RCPT(1),
-	    "S:250 ok\r\n250 ok\r\n", "X:BDAT 21 LAST\r\n", "N:", "W:",
-	    "X:" BODY, "S:250 2.0.0 ok\r\n", NULL };
-	static const struct {
-		const char *const *script;
-		bool ahead;
-	} t[] = { { flight, true }, { piped, true }, { chunk, false } };
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < LEN(t) * 2; i++) {
-		struct smtp_message m = message(1, t[i / 2].ahead);
-		struct peer *p = peer_new(t[i / 2].script);
-
-		p->deny_end = true;
-		p->queue[p->n_queue++] = &m;
-		peer_connect(p);
-		peer_run(p);
-		assert_string_equal(p->script[p->step], "W:");
-		assert_int_equal(p->n_may_end, 1);
-		if (i % 2 == 1) { /* the peer goes while it waits */
-			(void)close(p->fd);
-			p->fd = -1;
-			peer_run(p);
-			assert_int_equal(p->res[0].cls, SMTP_BROKEN);
-			assert_false(p->out.end_sent);
-			assert_int_equal(p->n_closed, 1);
-		} else {
-			smtp_conn_resume(p->c);
-			smtp_conn_resume(p->c);
-			peer_go(p);
-			peer_assert_end(p);
-			is(p, 0, SMTP_DELIVERED, 250, "2.0.0");
-			assert_int_equal(p->n_may_end, 1);
-		}
-		peer_free(p);
-	}
-}
-
 /* P34: LIMITS are obeyed. */
 static void
 test_limits(void **state)
 {
 	static const char *const rcptmax[] = { GREET,
-	    "S:250-mx\r\n250-PIPELINING\r\n250 LIMITS RCPTMAX=2\r\n",
-	    "X:" MAIL RCPT(1) RCPT(2) "DATA\r\n",
-	    "S:250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", "D:",
-	    "S:250 2.0.0 ok\r\n", "N:", NULL };
+		"S:250-mx\r\n250-PIPELINING\r\n250 LIMITS RCPTMAX=2\r\n",
+		"X:" MAIL RCPT(1) RCPT(2) "DATA\r\n",
+		"S:250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n",
+		"D:", "S:250 2.0.0 ok\r\n", "N:", NULL };
 	static const char *const mailmax[] = { GREET,
-	    "S:250-mx\r\n250-PIPELINING\r\n250 LIMITS MAILMAX=1\r\n",
-	    "X:" MAIL RCPT(1) "DATA\r\n",
-	    "S:250 ok\r\n250 ok\r\n354 go\r\n", "D:",
-	    "S:250 2.0.0 ok\r\n", "X:QUIT\r\n", NULL };
-	struct smtp_message m = message(4, true), m1 = message(1, true);
+		"S:250-mx\r\n250-PIPELINING\r\n250 LIMITS MAILMAX=1\r\n",
+		"X:" MAIL RCPT(1) "DATA\r\n",
+		"S:250 ok\r\n250 ok\r\n354 go\r\n", "D:", "S:250 2.0.0 ok\r\n",
+		"X:QUIT\r\n", NULL };
+	struct smtp_message m = peer_message(4, true),
+			    m1 = peer_message(1, true);
 	struct peer *p;
 
 	(void)state;
-	p = play1(rcptmax, &m);
+	p = peer_play1(rcptmax, &m);
 	assert_int_equal(smtp_conn_rcpt_max(p->c), 2);
-	is(p, 1, SMTP_DELIVERED, 250, "2.0.0");
+	peer_is(p, 1, SMTP_DELIVERED, 250, "2.0.0");
 	assert_int_equal(p->res[2].cls, SMTP_UNTRIED);
 	assert_int_equal(p->res[3].cls, SMTP_UNTRIED);
 	peer_free(p);
-	p = play2(mailmax, &m1);
-	is(p, 0, SMTP_DELIVERED, 250, "2.0.0");
+	p = peer_play2(mailmax, &m1);
+	peer_is(p, 0, SMTP_DELIVERED, 250, "2.0.0");
 	assert_int_equal(p->n_done, 1);
 	assert_false(p->out.usable);
 	assert_int_equal(p->n_closed, 1);
@@ -793,7 +436,7 @@ static void
 test_unfit(void **state)
 {
 	static const char *const script[] = { GREET,
-	    "S:250-mx\r\n250-PIPELINING\r\n250 SIZE 20\r\n", "N:", NULL };
+		"S:250-mx\r\n250-PIPELINING\r\n250 SIZE 20\r\n", "N:", NULL };
 	static const struct {
 		const char *from;
 		int64_t size;
@@ -810,14 +453,14 @@ test_unfit(void **state)
 
 	(void)state;
 	for (i = 0; i < LEN(t); i++) {
-		struct smtp_message m = message(1, true);
+		struct smtp_message m = peer_message(1, true);
 		struct peer *p;
 
 		m.from = t[i].from;
 		m.size = t[i].size;
 		m.body_8bit = t[i].body;
 		m.header_8bit = t[i].header;
-		p = play1(script, &m);
+		p = peer_play1(script, &m);
 		assert_int_equal(p->fit, t[i].fit);
 		assert_int_equal(p->n_done + p->n_closed, 0);
 		assert_true(smtp_conn_idle(p->c));
@@ -830,35 +473,37 @@ static void
 test_unfit_rcpts(void **state)
 {
 	static const char *const some[] = { CHUNK, "X:" MAIL RCPT(1) BDAT,
-	    "S:" ALL_OK, "N:", NULL };
+		"S:" ALL_OK, "N:", NULL };
 	static const char *const none[] = { CHUNK, "N:", NULL };
 	static const char *const utf8[] = { GREET,
-	    "S:250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 SMTPUTF8\r\n",
-	    "X:MAIL FROM:<s@example.net> SMTPUTF8\r\n"
-	    "RCPT TO:<\xc3\xbc@example.com>\r\n" RCPT(1) BDAT,
-	    "S:250 ok\r\n" ALL_OK, "N:", NULL };
+		"S:250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 "
+		"SMTPUTF8\r\n",
+		"X:MAIL FROM:<s@example.net> SMTPUTF8\r\n"
+		"RCPT TO:<\xc3\xbc@example.com>\r\n" RCPT(1) BDAT,
+		"S:250 ok\r\n" ALL_OK, "N:", NULL };
 	const struct smtp_rcpt mixed[] = { { "\xc3\xbc@example.com", NULL,
-	    NULL }, { "r1@example.com", NULL, NULL } };
-	const struct smtp_rcpt bad[] = { { "\xc3\xbc@example.com", NULL,
-	    NULL }, { "a\n@b", NULL, NULL } };
-	struct smtp_message m = message(2, true);
+					       NULL },
+		{ "r1@example.com", NULL, NULL } };
+	const struct smtp_rcpt bad[] = { { "\xc3\xbc@example.com", NULL, NULL },
+		{ "a\n@b", NULL, NULL } };
+	struct smtp_message m = peer_message(2, true);
 	struct peer *p;
 
 	(void)state;
 	m.rcpt = mixed;
-	p = play1(some, &m);
-	is(p, 0, SMTP_PERMANENT, 0, "5.6.7");
-	is(p, 1, SMTP_DELIVERED, 250, "2.0.0");
+	p = peer_play1(some, &m);
+	peer_is(p, 0, SMTP_PERMANENT, 0, "5.6.7");
+	peer_is(p, 1, SMTP_DELIVERED, 250, "2.0.0");
 	peer_free(p);
-	p = play1(utf8, &m);
-	is(p, 0, SMTP_DELIVERED, 250, "2.0.0");
-	is(p, 1, SMTP_DELIVERED, 250, "2.0.0");
+	p = peer_play1(utf8, &m);
+	peer_is(p, 0, SMTP_DELIVERED, 250, "2.0.0");
+	peer_is(p, 1, SMTP_DELIVERED, 250, "2.0.0");
 	peer_free(p);
 	m.rcpt = bad;
-	p = play1(none, &m);
+	p = peer_play1(none, &m);
 	assert_int_equal(p->n_done, 1);
-	is(p, 0, SMTP_PERMANENT, 0, "5.6.7");
-	is(p, 1, SMTP_PERMANENT, 0, "5.1.3");
+	peer_is(p, 0, SMTP_PERMANENT, 0, "5.6.7");
+	peer_is(p, 1, SMTP_PERMANENT, 0, "5.1.3");
 	assert_true(p->out.usable);
 	peer_free(p);
 }
@@ -867,17 +512,17 @@ test_unfit_rcpts(void **state)
 static void
 test_ignored(void **state)
 {
-	static const char ehlo[] = "S:250-mx\r\n250-PIPELINING\r\n"
-	    "250-CHUNKING\r\n250-8BITMIME\r\n250 DSN\r\n";
+	static const char
+	    ehlo[] = "S:250-mx\r\n250-PIPELINING\r\n"
+		     "250-CHUNKING\r\n250-8BITMIME\r\n250 DSN\r\n";
 	static const char *const no_chunk[] = { GREET, ehlo,
-	    "X:MAIL FROM:<s@example.net> RET=FULL\r\n", "E:RCPT", "E:DATA",
-	    "N:", NULL };
+		"X:MAIL FROM:<s@example.net> RET=FULL\r\n", "E:RCPT", "E:DATA",
+		"N:", NULL };
 	static const char *const no_pipe[] = { GREET, ehlo,
-	    "X:MAIL FROM:<s@example.net> RET=FULL\r\n", "N:", NULL };
-	static const char *const no_dsn[] = { GREET, ehlo, FLIGHT, "N:",
-	    NULL };
+		"X:MAIL FROM:<s@example.net> RET=FULL\r\n", "N:", NULL };
+	static const char *const no_dsn[] = { GREET, ehlo, FLIGHT, "N:", NULL };
 	static const char *const no_8bit[] = { GREET, ehlo, "N:", NULL };
-	struct smtp_message m = message(1, true);
+	struct smtp_message m = peer_message(1, true);
 	struct peer *p[4] = { peer_new(no_chunk), peer_new(no_pipe),
 		peer_new(no_dsn), peer_new(no_8bit) };
 	size_t i;
@@ -894,9 +539,9 @@ test_ignored(void **state)
 		peer_play(p[i]);
 		assert_int_equal(smtp_conn_caps(p[i]->c)->offered,
 		    SMTP_EXT_PIPELINING | SMTP_EXT_CHUNKING |
-		    SMTP_EXT_8BITMIME | SMTP_EXT_DSN);
-		assert_int_equal(p[i]->fit, i == 3 ? SMTP_FIT_NEED_7BIT :
-		    SMTP_FIT_OK);
+			SMTP_EXT_8BITMIME | SMTP_EXT_DSN);
+		assert_int_equal(p[i]->fit,
+		    i == 3 ? SMTP_FIT_NEED_7BIT : SMTP_FIT_OK);
 		peer_free(p[i]);
 	}
 }
@@ -906,10 +551,9 @@ static void
 test_abort_in_events(void **state)
 {
 	static const char *const flight[] = { CHUNK, NULL };
-	static const char *const done[] = { CHUNK, FLIGHT, "S:" ALL_OK,
-	    NULL };
+	static const char *const done[] = { CHUNK, FLIGHT, "S:" ALL_OK, NULL };
 	static const char *const broken[] = { CHUNK, FLIGHT, "C:", NULL };
-	struct smtp_message m = message(1, true);
+	struct smtp_message m = peer_message(1, true);
 	const char *const *script[] = { flight, flight, done, broken };
 	size_t i;
 
@@ -933,12 +577,12 @@ test_abort_in_events(void **state)
 static void
 test_text(void **state)
 {
-	static const char want[] =
-	    "5.7.1 d,2026\033[2J\"\xff%n<script>\r=1 spam spam";
-	struct smtp_message m = message(1, true);
+	static const char
+	    want[] = "5.7.1 d,2026\033[2J\"\xff%n<script>\r=1 spam spam";
+	struct smtp_message m = peer_message(1, true);
 	struct buf b = BUF_INIT;
 	const char *script[] = { PIPE, "X:" MAIL RCPT(1) "DATA\r\n", NULL,
-	    NULL };
+		NULL };
 	struct peer *p;
 
 	(void)state;
@@ -947,8 +591,8 @@ test_text(void **state)
 		buf_adds(&b, " spam");
 	buf_adds(&b, "\r\n503 no\r\n503 no\r\n");
 	script[LEN(script) - 2] = b.p;
-	p = play1(script, &m);
-	is(p, 0, SMTP_PERMANENT, 550, "5.7.1");
+	p = peer_play1(script, &m);
+	peer_is(p, 0, SMTP_PERMANENT, 550, "5.7.1");
 	assert_int_equal(p->res[0].text_len, SMTP_TEXT_MAX);
 	assert_memory_equal(p->res[0].text, want, strlen(want));
 	buf_release(&b);
@@ -960,16 +604,17 @@ static void
 test_trace(void **state)
 {
 	static const char *const script[] = { PLAIN, "E:MAIL", "S:250 ok\r\n",
-	    "E:RCPT", "S:250 ok\r\n", "E:DATA", "S:354-go\r\n354 on\r\n",
-	    "D:", "S:250 ok\r\n", "X:QUIT\r\n", "S:221 bye\r\n", NULL };
+		"E:RCPT", "S:250 ok\r\n", "E:DATA", "S:354-go\r\n354 on\r\n",
+		"D:", "S:250 ok\r\n", "X:QUIT\r\n", "S:221 bye\r\n", NULL };
 	static const char *const want[] = { "",
-	    "*connecting to mx.example.com [127.0.0.1]:25 from [127.0.0.1] "
-	    "as client.example.net\n*connected\n",
-	    "<220 mx ESMTP\n>EHLO client.example.net\n<250 mx\n"
-	    ">MAIL FROM:<s@example.net>\n<250 ok\n"
-	    ">RCPT TO:<r1@example.com>\n<250 ok\n>DATA\n<354-go\n<354 on\n"
-	    "<250 ok\n>QUIT\n", "+Subject: a\n+\n+hello\n" };
-	struct smtp_message m = message(1, true);
+		"*connecting to mx.example.com [127.0.0.1]:25 from [127.0.0.1] "
+		"as client.example.net\n*connected\n",
+		"<220 mx ESMTP\n>EHLO client.example.net\n<250 mx\n"
+		">MAIL FROM:<s@example.net>\n<250 ok\n"
+		">RCPT TO:<r1@example.com>\n<250 ok\n>DATA\n<354-go\n<354 on\n"
+		"<250 ok\n>QUIT\n",
+		"+Subject: a\n+\n+hello\n" };
+	struct smtp_message m = peer_message(1, true);
 	size_t i;
 
 	(void)state;
@@ -996,16 +641,9 @@ main(void)
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_mail_refused),
+		cmocka_unit_test(test_3xx),
 		cmocka_unit_test(test_data_answers),
 		cmocka_unit_test(test_bdat_answers),
-		cmocka_unit_test(test_surplus),
-		cmocka_unit_test(test_421),
-		cmocka_unit_test(test_421_and_on),
-		cmocka_unit_test(test_reuse),
-		cmocka_unit_test(test_break_anywhere),
-		cmocka_unit_test(test_delivered_then_gone),
-		cmocka_unit_test(test_timeouts),
-		cmocka_unit_test(test_wait_for_leave),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_unfit),
 		cmocka_unit_test(test_unfit_rcpts),

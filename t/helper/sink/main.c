@@ -49,7 +49,8 @@ static const char usage_text[] =
     "STAGE: greeting ehlo helo mail rcpt data bdat body dot rset noop quit\n"
     "COND:  to=GLOB from=GLOB helo=GLOB first=N every=N skip=N prob=PERCENT\n"
     "       per-rcpt min-msgs=N min-conns=N min-rcpts=N\n"
-    "SIGUSR1: write log and totals. SIGTERM: the same, totals to stdout, end.\n";
+    "SIGUSR1: write log and totals. SIGTERM: the same, totals to stdout, "
+    "end.\n";
 
 static const struct option options[] = {
 	{ "listen", required_argument, NULL, 'l' },
@@ -141,23 +142,28 @@ set_num(uint64_t *to, const char *text, struct verr *err)
 	return (0);
 }
 
-/* Options that only keep a word. */
-static const char **
-word_option(struct sink *s, int opt)
+/* Options that only keep a word; false: opt is none of them. */
+static bool
+set_word(struct sink *s, int opt, const char *word)
 {
 	switch (opt) {
 	case 'y':
-		return (&s->ready);
+		s->ready = word;
+		return (true);
 	case 'h':
-		return (&s->host);
+		s->host = word;
+		return (true);
 	case 'o':
-		return (&s->log_path);
+		s->log_path = word;
+		return (true);
 	case 'c':
-		return (&s->count_path);
+		s->count_path = word;
+		return (true);
 	case 't':
-		return (&s->store_path);
+		s->store_path = word;
+		return (true);
 	default:
-		return (NULL);
+		return (false);
 	}
 }
 
@@ -216,9 +222,8 @@ parse_options(struct sink *s, int argc, char **argv, struct verr *err)
 			(void)fputs(usage_text, stdout);
 			exit(0);
 		}
-		if (word_option(s, opt) != NULL)
-			*word_option(s, opt) = optarg;
-		else if (set_option(s, opt, optarg, err) == -1)
+		if (!set_word(s, opt, optarg) &&
+		    set_option(s, opt, optarg, err) == -1)
 			return (-1);
 	}
 	if (optind < argc || s->listeners == NULL)
@@ -254,7 +259,7 @@ write_ready(struct sink *s, struct verr *err)
 static int
 set_process(struct sink *s, struct verr *err)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data = { .u64 = 0 } };
+	struct epoll_event ev = { .events = EPOLLIN, .data = { .ptr = s } };
 	struct rlimit rl;
 	sigset_t set;
 
@@ -309,13 +314,12 @@ turn(struct sink *s)
 	n = epoll_wait(s->epfd, ev, 512, net_wait(s, limit));
 	s->now = now_ms();
 	for (i = 0; i < n; i++)
-		if (ev[i].data.u64 != 0 && (ev[i].data.u64 & 1) == 0)
-			net_event(s, (struct conn *)(uintptr_t)ev[i].data.u64,
-			    ev[i].events);
+		if (ev[i].data.ptr != s && *(int *)ev[i].data.ptr == IS_CONN)
+			net_event(s, ev[i].data.ptr, ev[i].events);
 	for (i = 0; i < n; i++)
-		if ((ev[i].data.u64 & 1) != 0)
-			net_accept(s, (struct listener *)(uintptr_t)(
-					  ev[i].data.u64 & ~(uint64_t)1));
+		if (ev[i].data.ptr != s &&
+		    *(int *)ev[i].data.ptr == IS_LISTENER)
+			net_accept(s, ev[i].data.ptr);
 	net_timers(s);
 	if (s->log_due > 0 && s->now >= s->log_due)
 		record_flush(s);
@@ -324,7 +328,7 @@ turn(struct sink *s)
 		s->counts_due = s->now + 100;
 	}
 	for (i = 0; i < n; i++)
-		if (ev[i].data.u64 == 0)
+		if (ev[i].data.ptr == s)
 			take_signal(s);
 }
 
@@ -367,10 +371,11 @@ main(int argc, char **argv)
 	s.now = now_ms();
 	if (parse_options(&s, argc, argv, &err) == -1 ||
 	    set_process(&s, &err) == -1 || record_open(&s, &err) == -1 ||
-	    net_open(&s, &err) == -1 || write_ready(&s, &err) == -1) {
+	    listen_open(&s, &err) == -1 || write_ready(&s, &err) == -1) {
 		(void)fprintf(stderr, "sink: %s\n", err.text);
 		return (err.code);
 	}
+	net_init(&s);
 	session_init(&s);
 	while (!s.stop)
 		turn(&s);

@@ -13,17 +13,17 @@
 /* The parameters there are, and what must have been offered for them. */
 static const struct param {
 	const char *name;
-	bool mail;
 	unsigned feature;
+	bool mail;
 	bool value;
 } params[] = {
-	{ "SIZE", true, F_SIZE, true },
-	{ "BODY", true, F_8BITMIME, true },
-	{ "SMTPUTF8", true, F_SMTPUTF8, false },
-	{ "RET", true, F_DSN, true },
-	{ "ENVID", true, F_DSN, true },
-	{ "NOTIFY", false, F_DSN, true },
-	{ "ORCPT", false, F_DSN, true },
+	{ "SIZE", F_SIZE, true, true },
+	{ "BODY", F_8BITMIME, true, true },
+	{ "SMTPUTF8", F_SMTPUTF8, true, false },
+	{ "RET", F_DSN, true, true },
+	{ "ENVID", F_DSN, true, true },
+	{ "NOTIFY", F_DSN, false, true },
+	{ "ORCPT", F_DSN, false, true },
 };
 #define NPARAMS (sizeof(params) / sizeof(params[0]))
 
@@ -62,8 +62,8 @@ is_xtext(const char *s)
 			return (false);
 		if (*s != '+')
 			continue;
-		if (s[1] == '\0' || strchr(hex, s[1]) == NULL ||
-		    s[2] == '\0' || strchr(hex, s[2]) == NULL)
+		if (s[1] == '\0' || strchr(hex, s[1]) == NULL || s[2] == '\0' ||
+		    strchr(hex, s[2]) == NULL)
 			return (false);
 		s += 2;
 	}
@@ -116,8 +116,7 @@ value_ok(struct conn *c, const struct param *p, const char *v)
 
 /* Check one parameter `NAME` or `NAME=VALUE`; *seen: bits of those before. */
 static int
-param_one(struct sink *s, struct conn *c, bool mail, char *word,
-    unsigned *seen)
+param_one(struct sink *s, struct conn *c, bool mail, char *word, unsigned *seen)
 {
 	char *v = strchr(word, '=');
 	const struct param *p;

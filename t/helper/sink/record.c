@@ -19,7 +19,6 @@
  * A full disk or a vanished directory ends the sink (exit 74): a record with
  * holes would make tests lie.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -35,8 +34,7 @@
 #include "sink.h"
 
 /* End the process: the record cannot be kept. */
-static void __attribute__((noreturn))
-record_fail(const char *what)
+static void __attribute__((noreturn)) record_fail(const char *what)
 {
 	(void)fprintf(stderr, "sink: %s: %s\n", what, strerror(errno));
 	exit(VEX_IO);

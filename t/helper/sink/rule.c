@@ -124,6 +124,22 @@ cond_set(struct rule *r, const char *w)
 	return (false);
 }
 
+/* What a backslash and c stand for. */
+static int
+escape(int c)
+{
+	switch (c) {
+	case 'n':
+		return ('\n');
+	case 'r':
+		return ('\r');
+	case 't':
+		return ('\t');
+	default:
+		return (c);
+	}
+}
+
 /* The text of a reply with its escapes resolved; caller frees. */
 static char *
 unescape(const char *p)
@@ -136,9 +152,7 @@ unescape(const char *p)
 			continue;
 		}
 		p++;
-		buf_addc(&b, *p == 'n' ? '\n' : *p == 'r' ? '\r' :
-			     *p == 't'		 ? '\t' :
-						   *p);
+		buf_addc(&b, escape(*p));
 	}
 	return (buf_take(&b));
 }
@@ -191,7 +205,7 @@ rule_free_one(struct rule *r)
 	free(r->from);
 	free(r->helo);
 	free(r->text);
-	map_release(&r->per, NULL);
+	map_release(&r->per, free);
 	free(r);
 }
 
@@ -246,9 +260,11 @@ rule_file(struct sink *s, const char *path, struct verr *err)
 		for (i = 0; i < 3; i++)
 			if (strncmp(line, verbs[i], strlen(verbs[i])) == 0)
 				break;
-		r = i == 3 ? verr_set(err, VEX_USAGE, "not a rule: %s", line) :
-			     rule_add(s, (enum action)i,
-				 line + strlen(verbs[i]), err);
+		if (i == 3)
+			r = verr_set(err, VEX_USAGE, "not a rule: %s", line);
+		else
+			r = rule_add(s, (enum action)i, line + strlen(verbs[i]),
+			    err);
 	}
 out:
 	buf_release(&b);
@@ -275,13 +291,16 @@ glob_ok(const char *glob, const char *s)
 static uint64_t
 rule_count(struct rule *r, const char *arg)
 {
-	uintptr_t n;
+	uint64_t *n;
 
 	if (!r->per_rcpt)
 		return (++r->seen);
-	n = (uintptr_t)map_get(&r->per, arg) + 1;
-	(void)map_put(&r->per, arg, (void *)n);
-	return (n);
+	n = map_get(&r->per, arg);
+	if (n == NULL) {
+		n = xcalloc(1, sizeof(*n));
+		(void)map_put(&r->per, arg, n);
+	}
+	return (++*n);
 }
 
 /* Does the rule apply now? Counts the time where all else fits. */

@@ -5,6 +5,7 @@
 #ifndef VMTA_T_SINK_H
 #define VMTA_T_SINK_H
 
+#include <sys/socket.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,26 +50,29 @@ enum action { ACT_REPLY, ACT_DELAY, ACT_DROP };
 /* How a connection ends once what it has to say is written. */
 enum end { END_NO, END_DRAIN, END_CLOSE, END_RST };
 
+/* What epoll's pointers point to, as first member; the sink itself: signals. */
+enum { IS_LISTENER, IS_CONN };
+
 /* One line of the script: an action, and when it applies. */
 struct rule {
 	struct rule *next;
 	enum action act;
 	enum stage stage;
-	char *glob;	   /* of the stage's argument; NULL: any */
+	char *glob;		/* of the stage's argument; NULL: any */
 	char *to, *from, *helo; /* globs; NULL: any */
-	uint64_t prob;	   /* percent; 0: always */
+	uint64_t prob;		/* percent; 0: always */
 	uint64_t every, first, skip;
 	uint64_t min_msgs, min_conns, min_rcpts;
-	bool per_rcpt;	   /* count for each argument apart */
-	bool raw;	   /* the text goes out as it is */
-	bool after;	   /* drop after the reply */
-	enum end how;	   /* drop: END_CLOSE or END_RST */
-	uint64_t bytes;	   /* drop in the body after so many octets */
-	int64_t ms;	   /* delay */
+	bool per_rcpt;	/* count for each argument apart */
+	bool raw;	/* the text goes out as it is */
+	bool after;	/* drop after the reply */
+	enum end how;	/* drop: END_CLOSE or END_RST */
+	uint64_t bytes; /* drop in the body after so many octets */
+	int64_t ms;	/* delay */
 	int code;
 	char *text;
 	uint64_t seen;
-	struct map per;	   /* argument: times seen */
+	struct map per; /* argument: times seen */
 };
 
 /* What was counted for a source or a local address. */
@@ -90,16 +94,16 @@ struct txn {
 	int64_t declared; /* SIZE=, -1: none */
 
 	enum { BODY_NO, BODY_DATA, BODY_BDAT } body; /* being read */
-	bool last;	    /* BDAT ... LAST */
-	bool done;	    /* the content, or this chunk, is complete */
-	int refuse;	    /* code to answer this chunk with, or 0 */
-	uint64_t left;	    /* octets left in the chunk */
+	bool last;				     /* BDAT ... LAST */
+	bool done;     /* the content, or this chunk, is complete */
+	int refuse;    /* code to answer this chunk with, or 0 */
+	uint64_t left; /* octets left in the chunk */
 	unsigned chunks;
-	uint64_t size;	    /* content octets, dots un-stuffed */
-	bool bol, cr;	    /* after CRLF; after a CR at the end of a read */
+	uint64_t size; /* content octets, dots un-stuffed */
+	bool bol, cr;  /* after CRLF; after a CR at the end of a read */
 	bool in_header;
 	uint64_t line_len;
-	uint64_t drop_at;   /* 0: never */
+	uint64_t drop_at; /* 0: never */
 	const struct rule *drop;
 	unsigned faults;    /* bit set of what was reported for it */
 	struct buf hdr;	    /* header field being collected */
@@ -108,10 +112,11 @@ struct txn {
 };
 
 struct conn {
+	int kind;		  /* IS_CONN */
 	struct conn *prev, *next; /* of the open ones; next: of the spare */
 	int fd;
-	uint32_t gen;		  /* counts uses of this struct */
-	uint32_t events;	  /* what epoll watches */
+	uint32_t gen;	 /* counts uses of this struct */
+	uint32_t events; /* what epoll watches */
 	uint64_t id;
 	uint16_t port;
 	struct peer *src, *local;
@@ -134,6 +139,7 @@ struct conn {
 };
 
 struct listener {
+	int kind; /* IS_LISTENER */
 	struct listener *next;
 	char *spec; /* as given */
 	int fd;
@@ -156,7 +162,7 @@ struct sink {
 	struct buf ehlo_extra; /* `\nKEYWORD` for each further one */
 	struct buf ehlo_text;  /* the lines of the EHLO reply */
 	bool sync_log;
-	bool exact; /* rules ask for open connections */
+	bool exact;	       /* rules ask for open connections */
 	uint64_t dribble;      /* octets a write; 0: no limit */
 	struct buf log_header; /* names of --log-header, each with NUL */
 	struct rule *rules[ST_N], **rules_end[ST_N];
@@ -177,8 +183,8 @@ struct sink {
 	int log_fd;
 	int store_fd;
 	struct buf log;
-	int64_t log_due; /* ms, when the log is to be flushed; 0: empty */
-	bool dirty;	 /* counts changed since they were written */
+	int64_t log_due;    /* ms, when the log is to be flushed; 0: empty */
+	bool dirty;	    /* counts changed since they were written */
 	int64_t counts_due; /* ms, not to write them before */
 	uint64_t flushes, next_seq;
 	uint64_t conns, msgs, rcpts, bytes, refused, faults, drops, lost;
@@ -210,8 +216,8 @@ int rule_file(struct sink *s, const char *path, struct verr *err);
  * Change v by the rules of a stage. Rules for replies only apply to a v that
  * accepts (code < 400). arg: what globs match against.
  */
-void rule_judge(struct sink *s, struct conn *c, enum stage st,
-    const char *arg, struct verdict *v);
+void rule_judge(struct sink *s, struct conn *c, enum stage st, const char *arg,
+    struct verdict *v);
 /* The rule that drops in the body, or NULL. */
 const struct rule *rule_body(struct sink *s, struct conn *c);
 const char *stage_name(enum stage st);
@@ -253,8 +259,8 @@ void session_group(struct sink *s, struct conn *c);
 int session_answer(struct sink *s, struct conn *c, enum stage st,
     const char *arg, int code, const char *text);
 /* Say what was judged. */
-void session_say(struct sink *s, struct conn *c, enum stage st,
-    const char *arg, const struct verdict *v);
+void session_say(struct sink *s, struct conn *c, enum stage st, const char *arg,
+    const struct verdict *v);
 void txn_reset(struct txn *t);
 void txn_release(struct txn *t);
 
@@ -267,7 +273,7 @@ size_t params_path(const char *s, const char **ret_path, size_t *ret_len);
  * offered; fills eight, utf8 and declared of c->t. Reports faults. Returns 0,
  * or the code to refuse with.
  */
-int params_check(struct sink *s, struct conn *c, bool mail, const char *p);
+int params_check(struct sink *s, struct conn *c, bool mail, const char *text);
 
 /* body.c */
 /* Prepare c->t for content. */
@@ -277,8 +283,20 @@ size_t body_eat(struct sink *s, struct conn *c, const char *p, size_t n);
 /* The content is complete: last checks. */
 void body_end(struct sink *s, struct conn *c);
 
+/* verbs.c */
+/* Run a command line without its line end. */
+void verb_run(struct sink *s, struct conn *c, char *line);
+/* The content, or a chunk of it, is complete: answer. */
+void verb_content(struct sink *s, struct conn *c);
+
+/* listen.c */
+int listen_open(struct sink *s, struct verr *err);
+/* ADDRESS:PORT (brackets around IPv6) and the bare address of ss. */
+void listen_name(const struct sockaddr_storage *ss, char *full, size_t fn,
+    char *bare, size_t bn, uint16_t *ret_port);
+
 /* net.c */
-int net_open(struct sink *s, struct verr *err);
+void net_init(struct sink *s);
 void net_accept(struct sink *s, struct listener *l);
 void net_event(struct sink *s, struct conn *c, uint32_t events);
 /* Milliseconds until the next timer, at most limit. */

@@ -1,0 +1,150 @@
+/*
+ * Submit ids. The file is written as part of the commit that it counts
+ * (finish.c: it is in the commit's record), so it never says more than is in
+ * the spool, and never less once what dead injectors left is rolled forward.
+ *
+ *	vmta-submit 1
+ *	count: N
+ *	id: MSGID
+ *
+ * Locks are bytes of state/submit/.lock, one for each hash.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/file.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/unit.h"
+#include "spool/commit.h"
+#include "spool/spool.h"
+#include "spool/store.h"
+#include "spool/submit.h"
+
+void
+spool_submit_hash(uid_t uid, const char *key,
+    char ret_hash[SUBMIT_HASH_LEN + 1])
+{
+	struct buf b = BUF_INIT;
+	XXH128_hash_t h;
+
+	buf_addf(&b, "%lu ", (unsigned long)uid);
+	buf_adds(&b, key);
+	h = XXH3_128bits(b.p, b.len);
+	(void)snprintf(ret_hash, SUBMIT_HASH_LEN + 1, "%016" PRIx64
+	    "%016" PRIx64, h.high64, h.low64);
+	buf_release(&b);
+}
+
+bool
+spool_submit_hash_valid(const char *s)
+{
+	return (strlen(s) == SUBMIT_HASH_LEN &&
+	    strspn(s, "0123456789abcdef") == SUBMIT_HASH_LEN);
+}
+
+/* What a file says. */
+struct submission {
+	int64_t count;
+	char msgid[ID_LEN + 1];
+};
+
+static void
+submit_line(void *arg, const char *key, const char *value)
+{
+	struct submission *s = arg;
+
+	if (strcmp(key, "count") == 0 && unit_int(value, &s->count) == -1)
+		s->count = -1;
+	if (strcmp(key, "id") == 0 && id_valid(value))
+		memcpy(s->msgid, value, ID_LEN + 1);
+}
+
+int
+spool_submit_lookup(struct spool *sp, const char *hash, uint64_t *ret_count,
+    char ret_msgid[ID_LEN + 1], struct verr *err)
+{
+	struct submission s = { .count = 0 };
+	struct buf b = BUF_INIT;
+	int fd, rc;
+
+	if (!spool_submit_hash_valid(hash))
+		return (verr_set(err, VEX_DATA, "bad submit hash"));
+	if (commit_recover(sp, NULL, err) == -1 ||
+	    (fd = store_dir(sp, "submit", err)) == -1)
+		return (-1);
+	rc = file_read(sp->sys, fd, hash, 4096, &b, err);
+	if (rc == -1 && errno == ENOENT)
+		rc = 0;
+	else if (rc == 0 &&
+	    (store_lines(&b, "vmta-submit 1", submit_line, &s) == -1 ||
+		s.count < 0 || s.msgid[0] == '\0'))
+		rc = verr_set(err, VEX_IO, "state/submit/%s is damaged",
+		    hash);
+	(void)sp->sys->close(sp->sys, fd);
+	buf_release(&b);
+	*ret_count = (uint64_t)s.count;
+	memcpy(ret_msgid, s.msgid, ID_LEN + 1);
+	return (rc);
+}
+
+int
+spool_submit_lock(struct spool *sp, const char *hash, int *ret_fd,
+    struct verr *err)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+		.l_len = 1 };
+	int dfd, fd, rc = 0;
+
+	*ret_fd = -1;
+	if ((dfd = store_dir(sp, "submit", err)) == -1)
+		return (-1);
+	fd = sp->sys->openat(sp->sys, dfd, ".lock",
+	    O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	(void)sp->sys->close(sp->sys, dfd);
+	if (fd == -1)
+		return (verr_sys(err, "open state/submit/.lock"));
+	l.l_start = (off_t)(map_hash(hash, strlen(hash)) >> 2);
+	if (fcntl(fd, F_OFD_SETLK, &l) == -1)
+		rc = errno == EAGAIN || errno == EACCES ?
+		    1 :
+		    verr_sys(err, "lock state/submit/.lock");
+	if (rc == 0)
+		*ret_fd = fd;
+	else
+		(void)sp->sys->close(sp->sys, fd);
+	return (rc);
+}
+
+int
+spool_submit_put(struct spool *sp, const char *hash, uint64_t count,
+    const char *msgid, struct verr *err)
+{
+	char text[128];
+	int fd, n, rc;
+
+	if ((fd = store_dir(sp, "submit", err)) == -1)
+		return (-1);
+	n = snprintf(text, sizeof(text), "vmta-submit 1\ncount: %" PRIu64
+	    "\nid: %s\n", count, msgid);
+	rc = store_put(sp, fd, hash, text, (size_t)n, true, err);
+	(void)sp->sys->close(sp->sys, fd);
+	return (rc);
+}
+
+int
+spool_submit_sweep(struct spool *sp, int64_t before, struct verr *err)
+{
+	int fd, rc;
+
+	if ((fd = store_dir(sp, "submit", err)) == -1)
+		return (-1);
+	rc = store_sweep(sp, fd, before, err);
+	(void)sp->sys->close(sp->sys, fd);
+	return (rc);
+}

@@ -1,0 +1,118 @@
+/* Inside of submissions: for lib/submit only. */
+#ifndef VMTA_SUBMIT_IMPL_H
+#define VMTA_SUBMIT_IMPL_H
+
+#include <pthread.h>
+
+#include "base/buf.h"
+#include "base/id.h"
+#include "base/map.h"
+#include "mail/message.h"
+#include "spool/commit.h"
+#include "spool/spool.h"
+#include "spool/submit.h"
+#include "submit/submit.h"
+
+/* A recipient of the present message: offsets into its texts. */
+struct rcpt {
+	size_t smtp, domain, notify, orcpt;
+	uint32_t index; /* rcptIndex */
+};
+
+/* What is told when a commit is durable. */
+struct note {
+	char id[ID_LEN + 1];
+	size_t rcpts;
+};
+
+/* A commit, open or on its way to the disk. */
+struct load {
+	struct commit *c; /* NULL: none */
+	struct note *note;
+	size_t n, cap; /* messages */
+	struct map share; /* `POOL DOMAIN` -> struct share */
+};
+
+/* The member that gets a domain's next recipients. */
+struct share {
+	const char *vmta;
+	unsigned int left;
+};
+
+struct submit {
+	struct sys *sys;
+	struct conf *conf;
+	struct conf_source src;
+	char *source, *source_type, *source_mta;
+	uid_t uid;
+	struct addr self; /* default sender, when has_self */
+	bool has_self;
+	struct verr self_err; /* why there is none */
+	struct spool *sp;     /* NULL until it is needed */
+
+	/* submit id */
+	char hash[SUBMIT_HASH_LEN + 1]; /* "": none */
+	char last_id[ID_LEN + 1];	/* of message number skip */
+	uint64_t skip;			/* messages taken already */
+	uint64_t seq;			/* messages accepted by this call */
+	int lock_fd;
+
+	/* the present message */
+	bool begun;
+	bool ended; /* message_end was called */
+	struct id id;
+	char date[64];
+	struct buf msgid; /* of Message-ID */
+	struct message msg;
+	struct rcpt *rcpt;
+	size_t n_rcpt, cap_rcpt;
+	size_t n_seen; /* duplicates included */
+	struct buf text;
+	struct map dups; /* addresses in lower case */
+
+	/* commits */
+	bool one_commit;
+	struct load open;
+	struct load flight;
+	bool flying; /* thread runs */
+	pthread_t thread;
+	int flight_rc;
+	struct verr flight_err;
+	struct verr broken; /* code != 0: the submission is broken off */
+	uint64_t accepted, rejected;
+	void (*durable)(void *arg, const char *id, size_t rcpts);
+	void *durable_arg;
+};
+
+/* Where a message goes: a VirtualMTA, or a pool. */
+struct target {
+	const struct conf_vmta *vmta; /* NULL: the pool */
+	const struct conf_pool *pool;
+};
+
+/* The target that env names, or the source's default. 0 or -1 (VEX_DATA). */
+int route_target(const struct submit *s, const char *name,
+    struct target *ret_t, struct verr *err);
+/*
+ * The VirtualMTA for a recipient of that domain in this commit; draws from
+ * the pool's counter. NULL with err when that failed.
+ */
+const char *route_vmta(struct submit *s, const struct target *t,
+    const char *domain, struct verr *err);
+/* The member of a pool whose turn is number k. */
+const struct conf_member *route_turn(const struct conf_pool *p, uint64_t k);
+
+/* Open the spool unless it is. 0 or -1. */
+int submit_spool(struct submit *s, struct verr *err);
+/* The open commit; a new one after a look at the free space. NULL: err. */
+struct commit *load_commit(struct submit *s, struct verr *err);
+/* A message has been put into it. 0 or -1 when cutting it failed. */
+int load_note(struct submit *s, const char *id, size_t rcpts,
+    struct verr *err);
+void load_release(struct load *l);
+/* Break the submission off; returns -1. */
+int submit_break(struct submit *s, const struct verr *err);
+/* -1 with the error, when it is broken off. */
+int submit_alive(const struct submit *s, struct verr *err);
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * The choice of the VirtualMTA: what the submission names, if its source may,
+ * else the source's default; and of a pool the member whose turn it is.
+ *
+ * Turns: one counter a pool (state/counter/pool.NAME) lasts over processes,
+ * and each draw takes its next number. Numbers run through a cycle as long as
+ * the sum of the weights, in which the turns of a member of weight w stand at
+ * the times (2j + 1) / 2w of the cycle: as evenly as they can, so a pool 3:1
+ * goes A A B A, not A A A B over hundreds of turns, and equal weights go
+ * strictly round. A draw serves the recipients of one domain in one commit,
+ * up to SUBMIT_POOL_SHARE of them, so that a batch is not torn.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "spool/counter.h"
+#include "submit/impl.h"
+
+/* Look a name up; false: there is no such thing. */
+static bool
+route_find(const struct submit *s, const char *name, struct target *ret_t)
+{
+	ret_t->vmta = conf_vmta(s->conf, name);
+	ret_t->pool = ret_t->vmta == NULL ? conf_pool(s->conf, name) : NULL;
+	return (ret_t->vmta != NULL || ret_t->pool != NULL);
+}
+
+/* The name says nothing: refuse it, or take the fallback. */
+static int
+route_unknown(const struct submit *s, const char *name, struct target *ret_t,
+    struct verr *err)
+{
+	const char *other = conf_global(s->conf)->invalid_virtual_mta_fallback;
+
+	if (!s->src.reject_invalid_virtual_mta && *other != '\0' &&
+	    route_find(s, other, ret_t))
+		return (0);
+	return (verr_set(err, VEX_DATA, "unknown VirtualMTA '%.64s'", name));
+}
+
+int
+route_target(const struct submit *s, const char *name, struct target *ret_t,
+    struct verr *err)
+{
+	if (name == NULL || *name == '\0') {
+		name = s->src.default_virtual_mta;
+		if (*name == '\0')
+			return (verr_set(err, VEX_DATA, "no VirtualMTA named, "
+			    "and no default-virtual-mta for source %s",
+			    s->source));
+		if (!route_find(s, name, ret_t))
+			return (route_unknown(s, name, ret_t, err));
+		return (0);
+	}
+	if (!spool_vmta_valid(name))
+		return (verr_set(err, VEX_DATA, "bad name of a VirtualMTA"));
+	if (!route_find(s, name, ret_t))
+		return (route_unknown(s, name, ret_t, err));
+	if (!conf_source_vmta_ok(&s->src, name))
+		return (verr_set(err, VEX_DATA,
+		    "source %s may not use VirtualMTA '%s'", s->source, name));
+	return (0);
+}
+
+/* Turns of a member of weight w of W up to time t of the cycle of W. */
+static uint64_t
+turns_of(uint64_t w, uint64_t t, uint64_t sum)
+{
+	return ((2 * t * w + sum) / (2 * sum));
+}
+
+/* Turns of all members up to time t. */
+static uint64_t
+turns(const struct conf_pool *p, uint64_t t)
+{
+	uint64_t n = 0;
+	uint32_t i;
+
+	for (i = 0; i < p->nmember; i++)
+		n += turns_of(p->member[i].weight, t, p->weights);
+	return (n);
+}
+
+const struct conf_member *
+route_turn(const struct conf_pool *p, uint64_t k)
+{
+	uint64_t lo = 0, hi = p->weights, t, left;
+	const struct conf_member *m;
+	uint32_t i;
+
+	/* turn k is in (lo, lo + 1]: turns(lo) <= k < turns(lo + 1) */
+	k %= p->weights;
+	while (hi - lo > 1) {
+		t = lo + (hi - lo) / 2;
+		if (turns(p, t) <= k)
+			lo = t;
+		else
+			hi = t;
+	}
+	left = k - turns(p, lo);
+	for (i = 0; i < p->nmember; i++) {
+		m = &p->member[i];
+		if (turns_of(m->weight, lo + 1, p->weights) ==
+		    turns_of(m->weight, lo, p->weights))
+			continue;
+		if (left-- == 0)
+			return (m);
+	}
+	return (&p->member[0]);
+}
+
+/* Draw a member. */
+static const char *
+route_draw(struct submit *s, const struct conf_pool *p, struct verr *err)
+{
+	char name[SPOOL_VMTA_MAX + 8];
+	uint64_t k;
+
+	(void)snprintf(name, sizeof(name), "pool.%s", p->name);
+	if (counter_add(s->sp, name, 1, &k, err) == -1)
+		return (NULL);
+	return (conf_vmta_at(s->conf, route_turn(p, k)->vmta)->name);
+}
+
+const char *
+route_vmta(struct submit *s, const struct target *t, const char *domain,
+    struct verr *err)
+{
+	char key[SPOOL_VMTA_MAX + SPOOL_DOMAIN_MAX + 2];
+	struct share *h;
+
+	if (t->vmta != NULL)
+		return (t->vmta->name);
+	(void)snprintf(key, sizeof(key), "%s %s", t->pool->name, domain);
+	h = map_get(&s->open.share, key);
+	if (h == NULL) {
+		h = xcalloc(1, sizeof(*h));
+		(void)map_put(&s->open.share, key, h);
+	}
+	if (h->left == 0) {
+		h->vmta = route_draw(s, t->pool, err);
+		if (h->vmta == NULL)
+			return (NULL);
+		h->left = SUBMIT_POOL_SHARE;
+	}
+	h->left--;
+	return (h->vmta);
+}

@@ -1,0 +1,154 @@
+/*
+ * The handle: who submits, what he may, and his submit id.
+ *
+ * Submit ids: a commit notes how many messages of the submission it and all
+ * before it have taken (spool/submit.h). A call with the same key holds the
+ * key's lock, and drops as many of the messages that it would accept. What
+ * was refused is looked at, and refused, again.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "submit/impl.h"
+
+#define SUBMIT_KEY_MAX 1000
+
+/* user@host-name, or why there is none. */
+static void
+submit_self(struct submit *s, const char *user)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "%s@%s", user, conf_global(s->conf)->host_name);
+	s->has_self = addr_parse(b.p, b.len, ADDR_RCPT, &s->self,
+	    &s->self_err) == 0;
+	if (!s->has_self)
+		(void)verr_prefix(&s->self_err, "default sender '%s'", b.p);
+	buf_release(&b);
+}
+
+struct submit *
+submit_open(struct sys *sys, struct conf *c, const struct submit_who *who)
+{
+	struct submit *s = xcalloc(1, sizeof(*s));
+
+	s->sys = sys;
+	s->conf = conf_ref(c);
+	conf_source(c, who->source, &s->src);
+	s->source = xstrdup(who->source);
+	s->source_type = xstrdup(who->source_type);
+	s->source_mta = xstrdup(who->source_mta);
+	s->uid = who->uid;
+	s->lock_fd = -1;
+	map_init(&s->dups);
+	(void)verr_set(&s->self_err, VEX_DATA, "no sender");
+	if (who->user != NULL)
+		submit_self(s, who->user);
+	return (s);
+}
+
+void
+submit_close(struct submit *s)
+{
+	struct verr err = VERR_INIT;
+
+	if (s == NULL)
+		return;
+	(void)submit_settle(s, &err);
+	submit_drop(s);
+	load_release(&s->open);
+	if (s->lock_fd != -1)
+		(void)close(s->lock_fd);
+	spool_close(s->sp);
+	conf_unref(s->conf);
+	map_release(&s->dups, NULL);
+	buf_release(&s->text);
+	buf_release(&s->msgid);
+	free(s->rcpt);
+	free(s->source);
+	free(s->source_type);
+	free(s->source_mta);
+	free(s);
+}
+
+void
+submit_on_durable(struct submit *s,
+    void (*fn)(void *arg, const char *id, size_t rcpts), void *arg)
+{
+	s->durable = fn;
+	s->durable_arg = arg;
+}
+
+int
+submit_key(struct submit *s, const char *key, struct verr *err)
+{
+	size_t n = strlen(key);
+	int rc;
+
+	if (n == 0 || n > SUBMIT_KEY_MAX)
+		return (verr_set(err, VEX_DATA,
+		    "a submit id has 1 to %d octets", SUBMIT_KEY_MAX));
+	if (submit_spool(s, err) == -1)
+		return (-1);
+	spool_submit_hash(s->uid, key, s->hash);
+	rc = spool_submit_lock(s->sp, s->hash, &s->lock_fd, err);
+	if (rc == 1)
+		return (verr_set(err, VEX_TEMP,
+		    "another call is using this submit id"));
+	if (rc == -1)
+		return (-1);
+	return (spool_submit_lookup(s->sp, s->hash, &s->skip, s->last_id,
+	    err));
+}
+
+const struct conf_source *
+submit_source(const struct submit *s)
+{
+	return (&s->src);
+}
+
+/* The smaller of two limits, where 0 is none. */
+static size_t
+limit_min(int64_t a, int64_t b)
+{
+	if (a == 0 || b == 0)
+		return ((size_t)(a + b));
+	return ((size_t)(a < b ? a : b));
+}
+
+size_t
+submit_max_size(const struct submit *s)
+{
+	return (limit_min(conf_global(s->conf)->max_message_size,
+	    s->src.max_message_size));
+}
+
+size_t
+submit_max_rcpt(const struct submit *s)
+{
+	return (limit_min(conf_global(s->conf)->max_rcpt_per_message,
+	    s->src.max_rcpt_per_message));
+}
+
+int
+submit_bsmtp_ok(const struct submit *s, struct verr *err)
+{
+	if (s->src.allow_bsmtp)
+		return (0);
+	return (verr_set(err, VEX_DATA,
+	    "source %s may not submit batch SMTP", s->source));
+}
+
+uint64_t
+submit_accepted(const struct submit *s)
+{
+	return (s->accepted);
+}
+
+uint64_t
+submit_rejected(const struct submit *s)
+{
+	return (s->rejected);
+}
