@@ -227,4 +227,4 @@ dist:
 	    HEAD
 
 clean:
-	rm -rf build $(TOOLS:%=bin/%)
+	rm -rf $(filter-out build/peers,$(wildcard build/*)) $(TOOLS:%=bin/%)

@@ -18,8 +18,9 @@
 #include "report/summary.h"
 #include "spool/spool.h"
 
-enum { O_CONFIG = 'C', O_FORMAT = 256, O_SINCE, O_UNTIL, O_LAST, O_VMTA,
-	O_DOMAIN, O_QUEUE, O_JOB, O_FROM, O_RCPT, O_ID, O_TYPE, O_BY };
+enum { O_CONFIG = 'C', O_FORMAT = 256, O_SINCE, O_UNTIL, O_LAST };
+enum { O_VMTA = 300, O_DOMAIN, O_QUEUE, O_JOB, O_FROM, O_RCPT, O_ID };
+enum { O_TYPE = 400, O_BY };
 
 static const struct cli_opt opts[] = {
 	{ "config", 'C', "FILE", "read this configuration", O_CONFIG },
@@ -66,13 +67,11 @@ set_time(struct request *rq, int id, const char *arg, struct verr *err)
 	int64_t *t = id == O_UNTIL ? &rq->filter.until : &rq->filter.since;
 	int64_t ms;
 
-	if (id == O_LAST) {
-		if (unit_interval(arg, &ms) == -1)
-			return (verr_set(err, VEX_USAGE,
-			    "--last %s: not an interval", arg));
+	if (id == O_LAST && unit_interval(arg, &ms) == 0)
 		*t = rq->now - ms / 1000;
-	} else if (stamp_parse(arg, rq->now, t) == -1)
-		return (verr_set(err, VEX_USAGE, "%s: not a time", arg));
+	else if (id == O_LAST || stamp_parse(arg, rq->now, t) == -1)
+		return (verr_set(err, VEX_USAGE, "%s: not a%s", arg,
+		    id == O_LAST ? "n interval" : " time"));
 	return (0);
 }
 
@@ -80,25 +79,25 @@ set_time(struct request *rq, int id, const char *arg, struct verr *err)
 static int
 set_word(struct request *rq, int id, const char *arg, struct verr *err)
 {
-	enum summary_by by;
-	unsigned int type;
+	enum summary_by by = SUMMARY_TOTAL;
+	unsigned int type = 0;
+	bool ok;
 
-	if (id == O_FORMAT && report_format_parse(arg, &rq->format) == -1)
+	if (id == O_FORMAT)
+		ok = report_format_parse(arg, &rq->format) == 0;
+	else if (id == O_BY)
+		ok = summary_by_parse(arg, &by) == 0;
+	else
+		ok = (type = record_type_bit(arg)) != 0;
+	if (!ok)
 		return (verr_set(err, VEX_USAGE,
-		    "--format %s: text, csv or json is known", arg));
-	if (id == O_BY) {
-		if (summary_by_parse(arg, &by) == -1)
-			return (verr_set(err, VEX_USAGE, "--by %s: vmta, "
-			    "domain, source, job, from, hour or day is known",
-			    arg));
+		    "%s: there is no such %s (see --help)", arg,
+		    id == O_BY	     ? "summary" :
+			id == O_TYPE ? "record" :
+				       "format"));
+	if (id == O_BY)
 		rq->by |= 1u << by;
-	}
-	if (id == O_TYPE) {
-		if ((type = record_type_bit(arg)) == 0)
-			return (verr_set(err, VEX_USAGE,
-			    "--type %s: there is no such record", arg));
-		rq->filter.types |= type;
-	}
+	rq->filter.types |= type;
 	return (0);
 }
 
@@ -204,8 +203,8 @@ run(struct request *rq, struct verr *err)
 		if (strcmp(rq->report, reports[i].name) == 0)
 			break;
 	if (i == sizeof(reports) / sizeof(reports[0]))
-		return (verr_set(err, VEX_USAGE, "%s: not a report; summary, "
-		    "find, queues and status are known", rq->report));
+		return (verr_set(err, VEX_USAGE,
+		    "%s: there is no such report (see --help)", rq->report));
 	if (rq->n_files > 0 && !reports[i].files)
 		return (verr_set(err, VEX_USAGE, "%s takes no files",
 		    rq->report));
@@ -216,7 +215,8 @@ run(struct request *rq, struct verr *err)
 	if (reports[i].run(rq, &n, err) == -1)
 		return (-1);
 	if (rq->count.bad > 0)
-		(void)fprintf(stderr, "vmta-report: %llu lines are no "
+		(void)fprintf(stderr,
+		    "vmta-report: %llu lines are no "
 		    "records and were left out, the first at %s\n",
 		    (unsigned long long)rq->count.bad, rq->count.first_bad);
 	return (n > 0 ? VEX_OK : VEX_PART);

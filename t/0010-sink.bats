@@ -497,6 +497,8 @@ violation() {
 		    a = [socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 		         for i in range(3)]
 		    for s in a:
+		        s.recv(100)  # greeted: the sink has seen it open
+		    for s in a:
 		        s.close()
 	END
 	equal 900 "$(sink_count connections)"

@@ -37,13 +37,13 @@ struct pass {
 	struct export_state st;
 	struct export_out out;
 	struct export_mark *next; /* st.mark once rows are written */
-	struct buf rows;     /* not written yet */
-	uint64_t n_rows;     /* in rows */
-	uint64_t read;	     /* octets of the journal */
-	struct buf user;     /* userString, escaped; empty: the record's */
-	bool changed;	     /* next is newer than the state's file */
-	bool full;	     /* max_bytes is reached */
-	bool stuck;	     /* the file cannot be rotated: err holds why */
+	struct buf rows;	  /* not written yet */
+	uint64_t n_rows;	  /* in rows */
+	uint64_t read;		  /* octets of the journal */
+	struct buf user;	  /* userString, escaped; empty: the record's */
+	bool changed;		  /* next is newer than the state's file */
+	bool full;		  /* max_bytes is reached */
+	bool stuck; /* the file cannot be rotated: err holds why */
 	struct export_result res;
 };
 
@@ -70,8 +70,8 @@ pass_row(struct pass *p, char **field)
 
 /*
  * Make rows, then progress durable (not before: appending may save the state,
- * with the name of a new file, while the rows are not there yet). A rotation that fails is remembered only:
- * the file goes on growing, which loses nothing.
+ * with the name of a new file, while the rows are not there yet). A rotation
+ * that fails is remembered only: the file goes on growing, which loses nothing.
  */
 static int
 pass_commit(struct pass *p, struct verr *err)
@@ -105,8 +105,7 @@ pass_header(struct pass *p, int fd, struct record_map *ret_m)
 
 	segment_reader_init(&rd, p->job->sp->sys, fd, 0, UINT64_MAX);
 	rc = segment_reader_line(&rd, &line, &n, &whole);
-	if (rc == 1 &&
-	    (!whole || record_map_read(ret_m, line, n, NULL) == -1))
+	if (rc == 1 && (!whole || record_map_read(ret_m, line, n, NULL) == -1))
 		record_map_default(ret_m);
 	segment_reader_release(&rd);
 	return (rc);
@@ -181,15 +180,18 @@ pass_segment(struct pass *p, size_t i, struct verr *err)
 	bool live = p->st.seg.live[i];
 	int fd, rc;
 
-	if (mark->done || (live && (p->job->live_id == NULL ||
-	    strcmp(p->job->live_id, p->st.seg.id[i].s) != 0)))
+	if (mark->done ||
+	    (live &&
+		(p->job->live_id == NULL ||
+		    strcmp(p->job->live_id, p->st.seg.id[i].s) != 0)))
 		return (0);
 	if (live && mark->at >= p->job->live_size)
 		return (0);
 	if ((fd = pass_open(p, i)) == -1)
-		return (errno == ENOENT ? 0 :
-		    verr_sys(err, "open journal segment %s",
-			p->st.seg.id[i].s));
+		return (errno == ENOENT ?
+			0 :
+			verr_sys(err, "open journal segment %s",
+			    p->st.seg.id[i].s));
 	rc = pass_header(p, fd, &map);
 	if (rc == -1)
 		(void)verr_sys(err, "read journal segment %s",
@@ -231,8 +233,8 @@ export_file(const struct export_job *job, const struct acct_file *f,
 
 	if (f->user_string != NULL)
 		esc_line(&p.user, f->user_string, strlen(f->user_string));
-	rc = export_state_open(job->sp, f->path, job->live_id, job->wait,
-	    &p.st, err);
+	rc = export_state_open(job->sp, f->path, job->live_id, job->wait, &p.st,
+	    err);
 	if (rc == 0) {
 		rc = export_out_open(f, &p.st, job->sp->sys, job->now, &p.out,
 		    err);

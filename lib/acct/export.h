@@ -17,8 +17,8 @@ struct spool;
 
 /* An acct-file section, as the caller's configuration has it. */
 struct acct_file {
-	const char *path;    /* `log/acct.csv`: the name gains -DATE-NNNN */
-	const char *move_to; /* directory on the same volume; NULL: stays */
+	const char *path;      /* `log/acct.csv`: the name gains -DATE-NNNN */
+	const char *move_to;   /* directory on the same volume; NULL: stays */
 	int64_t move_interval; /* ms that a file is written, 0: no limit */
 	int64_t max_size;      /* octets at which it is closed, 0: no limit */
 	int64_t delete_after;  /* ms that closed files are kept, 0: for ever */
@@ -36,8 +36,8 @@ struct export_job {
 	int64_t journal_keep; /* ms that retired segments are kept */
 	const char *live_id;  /* journal_id() of the caller's own, or NULL */
 	uint64_t live_size;   /* journal_size() of it: durable octets */
-	uint64_t max_bytes;   /* of journal read for a file in one call; 0: all */
-	bool wait; /* for another process that is at the same file */
+	uint64_t max_bytes; /* of journal read for a file in one call; 0: all */
+	bool wait;	    /* for another process that is at the same file */
 };
 
 struct export_result {

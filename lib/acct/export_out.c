@@ -46,10 +46,13 @@ out_open_dir(struct sys *sys, const char *path, struct verr *err)
 	if (slash != NULL)
 		*slash = '\0';
 	parent = sys->openat(sys, AT_FDCWD,
-	    slash == NULL ? "." : slash == copy ? "/" : copy, flags, 0);
+	    slash == NULL     ? "." :
+		slash == copy ? "/" :
+				copy,
+	    flags, 0);
 	if (parent != -1) {
-		if (file_make_dir(sys, parent,
-			slash == NULL ? copy : slash + 1, 0750, err) == 0)
+		if (file_make_dir(sys, parent, slash == NULL ? copy : slash + 1,
+			0750, err) == 0)
 			fd = sys->openat(sys, AT_FDCWD, path, flags, 0);
 		(void)sys->close(sys, parent);
 	}
@@ -132,8 +135,13 @@ int
 export_out_open(const struct acct_file *conf, struct export_state *st,
     struct sys *sys, int64_t now, struct export_out *ret_o, struct verr *err)
 {
-	*ret_o = (struct export_out) { .sys = sys, .conf = conf, .st = st,
-		.now = now, .dfd = -1, .move_dfd = -1, .fd = -1 };
+	*ret_o = (struct export_out) { .sys = sys,
+		.conf = conf,
+		.st = st,
+		.now = now,
+		.dfd = -1,
+		.move_dfd = -1,
+		.fd = -1 };
 	if (out_dirs(ret_o, err) == -1 ||
 	    (st->out[0] != '\0' && out_resume(ret_o, err) == -1)) {
 		export_out_release(ret_o);
@@ -164,8 +172,7 @@ out_name(struct export_out *o, struct verr *err)
 	int date;
 
 	(void)gmtime_r(&t, &tm);
-	date = (tm.tm_year + 1900) * 10000 + (tm.tm_mon + 1) * 100 +
-	    tm.tm_mday;
+	date = (tm.tm_year + 1900) * 10000 + (tm.tm_mon + 1) * 100 + tm.tm_mday;
 	if (date != o->st->date)
 		o->st->serial = 0;
 	o->st->date = date;
@@ -275,7 +282,8 @@ out_sweep(struct export_out *o, int dfd, struct verr *err)
 	while ((e = readdir(d)) != NULL) {
 		if (!out_is_ours(o, e->d_name) ||
 		    o->sys->fstatat(o->sys, dfd, e->d_name, &st,
-			AT_SYMLINK_NOFOLLOW) == -1 || !S_ISREG(st.st_mode) ||
+			AT_SYMLINK_NOFOLLOW) == -1 ||
+		    !S_ISREG(st.st_mode) ||
 		    o->now - st.st_mtime <= o->conf->delete_after / 1000)
 			continue;
 		if (o->sys->unlinkat(o->sys, dfd, e->d_name, 0) == -1 &&
@@ -311,7 +319,8 @@ export_out_rotate(struct export_out *o, struct verr *err)
 		return (out_clean(o, err));
 	if (o->move_dfd != -1) {
 		if (sys->renameat(sys, o->dfd, o->st->out, o->move_dfd,
-			o->st->out) == -1 && errno != ENOENT)
+			o->st->out) == -1 &&
+		    errno != ENOENT)
 			return (verr_sys(err, "move %s to %s", o->st->out,
 			    o->conf->move_to));
 		if (sys->fsync(sys, o->move_dfd) == -1 ||

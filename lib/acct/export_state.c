@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,23 +115,39 @@ state_value(char *line, const char *key)
 {
 	size_t n = strlen(key);
 
-	if (strncmp(line, key, n) != 0 || line[n] != ':' ||
-	    line[n + 1] != ' ')
+	if (strncmp(line, key, n) != 0 || line[n] != ':' || line[n + 1] != ' ')
 		return (NULL);
 	return (line + n + 2);
 }
 
 /* `LENGTH OPENED NAME`; the name may hold spaces. */
 static int
-state_out(struct export_state *s, const char *v)
+state_out(struct export_state *s, char *v)
 {
-	int end = 0;
+	char *length = strsep(&v, " "), *opened = strsep(&v, " ");
+	int64_t n;
 
-	if (sscanf(v, "%" SCNu64 " %" SCNd64 " %n", &s->length, &s->opened,
-		&end) != 2 || end == 0 || v[end] == '\0' ||
-	    strlen(v + end) >= sizeof(s->out) || strchr(v + end, '/') != NULL)
+	if (v == NULL || unit_int(length, &n) == -1 ||
+	    unit_int(opened, &s->opened) == -1 || v[0] == '\0' ||
+	    strlen(v) >= sizeof(s->out) || strchr(v, '/') != NULL)
 		return (-1);
-	(void)snprintf(s->out, sizeof(s->out), "%s", v + end);
+	s->length = (uint64_t)n;
+	(void)snprintf(s->out, sizeof(s->out), "%s", v);
+	return (0);
+}
+
+/* `DATE NUMBER` */
+static int
+state_serial(struct export_state *s, char *v)
+{
+	char *date = strsep(&v, " ");
+	int64_t d, n;
+
+	if (v == NULL || unit_int(date, &d) == -1 || d > INT_MAX ||
+	    unit_int(v, &n) == -1 || n > UINT_MAX)
+		return (-1);
+	s->date = (int)d;
+	s->serial = (unsigned int)n;
 	return (0);
 }
 
@@ -162,7 +179,7 @@ state_line(struct export_state *s, char *line)
 	if ((v = state_value(line, "out")) != NULL)
 		return (state_out(s, v));
 	if ((v = state_value(line, "serial")) != NULL)
-		return (sscanf(v, "%d %u", &s->date, &s->serial) == 2 ? 0 : -1);
+		return (state_serial(s, v));
 	if ((v = state_value(line, "swept")) != NULL)
 		return (unit_int(v, &s->swept));
 	if ((v = state_value(line, "before")) != NULL) {
@@ -187,8 +204,8 @@ state_parse(struct export_state *s, char *data, struct verr *err)
 	size_t i;
 
 	while ((line = strsep(&rest, "\n")) != NULL) {
-		if (first ? strcmp(line, "vmta-export 1") != 0
-			  : state_line(s, line) == -1)
+		if (first ? strcmp(line, "vmta-export 1") != 0 :
+			    state_line(s, line) == -1)
 			return (verr_set(err, VEX_DATA,
 			    "state/export/%s (%s) cannot be read: %.60s",
 			    s->hash, s->path, line));
@@ -206,8 +223,7 @@ state_load(struct export_state *s, struct verr *err)
 	struct buf data = BUF_INIT;
 	int rc;
 
-	if (file_read(s->sp->sys, s->dfd, s->hash, STATE_MAX, &data,
-		err) == 0)
+	if (file_read(s->sp->sys, s->dfd, s->hash, STATE_MAX, &data, err) == 0)
 		rc = state_parse(s, data.p, err);
 	else
 		rc = errno == ENOENT ? 0 : -1;
@@ -229,8 +245,7 @@ state_lock(struct export_state *s, bool wait, struct verr *err)
 	if (s->lock_fd == -1)
 		return (verr_sys(err, "open state/export/%s", name));
 	do
-		rc = fcntl(s->lock_fd, wait ? F_OFD_SETLKW : F_OFD_SETLK,
-		    &lk);
+		rc = fcntl(s->lock_fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lk);
 	while (rc == -1 && errno == EINTR);
 	if (rc == -1 && !wait && (errno == EAGAIN || errno == EACCES))
 		return (1);

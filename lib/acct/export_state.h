@@ -19,20 +19,20 @@ struct export_mark {
 
 struct export_state {
 	struct spool *sp;
-	int dfd;      /* state/export/ */
-	int lock_fd;  /* -1: not locked */
+	int dfd;     /* state/export/ */
+	int lock_fd; /* -1: not locked */
 	char hash[17];
 	const char *path; /* of the acct-file; the caller's */
 
-	char out[256];	 /* file being written, "": none */
-	uint64_t length; /* octets of it that are accounted for */
-	int64_t opened;	 /* wall seconds */
-	int date;	 /* 20261123: day of the last file, */
+	char out[256];	     /* file being written, "": none */
+	uint64_t length;     /* octets of it that are accounted for */
+	int64_t opened;	     /* wall seconds */
+	int date;	     /* 20261123: day of the last file, */
 	unsigned int serial; /* and its number on that day */
-	int64_t swept;	 /* wall seconds: old files were looked for */
+	int64_t swept;	     /* wall seconds: old files were looked for */
 
-	struct id before; /* segments up to it are done; "": none */
-	struct segment_list seg; /* what is in acct/, by id */
+	struct id before;	  /* segments up to it are done; "": none */
+	struct segment_list seg;  /* what is in acct/, by id */
 	struct export_mark *mark; /* beside seg */
 };
 

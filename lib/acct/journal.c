@@ -66,7 +66,7 @@ struct journal_chunk {
 	uint64_t off;
 	struct buf data;
 	uint64_t records;
-	uint64_t lsn;	/* of its last record */
+	uint64_t lsn; /* of its last record */
 	bool synced;
 	bool in_write; /* the write failed, not the sync */
 	int err;       /* errno of what failed */
@@ -482,7 +482,8 @@ journal_close(struct journal *j, struct verr *err)
 	if (j->failed || j->busy || j->durable != j->last)
 		rc = verr_set(err, VEX_IO,
 		    "journal segment %s is left for the next run: "
-		    "not all of it is durable", j->cur.id.s);
+		    "not all of it is durable",
+		    j->cur.id.s);
 	else {
 		journal_set_aside(j, &none, true);
 		for (i = 0; i < j->n_old; i++)

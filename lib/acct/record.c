@@ -46,8 +46,10 @@ struct col {
 	size_t off; /* in struct acct_record */
 };
 
-#define COL(name, kind, member) \
-	{ name, kind, offsetof(struct acct_record, member) }
+#define COL(name, kind, member)                                  \
+	{                                                        \
+		name, kind, offsetof(struct acct_record, member) \
+	}
 
 static const struct col cols[COL_N] = {
 	[COL_TYPE] = COL("type", KIND_TEXT, type),
@@ -65,8 +67,8 @@ static const struct col cols[COL_N] = {
 	[COL_SRC_MTA] = COL("srcMta", KIND_TEXT, src_mta),
 	[COL_DLV_TYPE] = COL("dlvType", KIND_TEXT, dlv_type),
 	[COL_DLV_SOURCE_IP] = COL("dlvSourceIp", KIND_TEXT, dlv_source_ip),
-	[COL_DLV_DESTINATION_IP] =
-	    COL("dlvDestinationIp", KIND_TEXT, dlv_destination_ip),
+	[COL_DLV_DESTINATION_IP] = COL("dlvDestinationIp", KIND_TEXT,
+	    dlv_destination_ip),
 	[COL_DLV_ESMTP] = COL("dlvEsmtpAvailable", KIND_TEXT, dlv_esmtp),
 	[COL_DLV_SIZE] = COL("dlvSize", KIND_SIZE, dlv_size),
 	[COL_VMTA] = COL("vmta", KIND_TEXT, vmta),
@@ -76,8 +78,8 @@ static const struct col cols[COL_N] = {
 	[COL_POOL] = COL("vmtaPool", KIND_TEXT, pool),
 	[COL_USER_STRING] = COL("userString", KIND_TEXT, user_string),
 	[COL_RCV_SOURCE_IP] = COL("rcvSourceIp", KIND_TEXT, rcv_source_ip),
-	[COL_RCV_DESTINATION_IP] =
-	    COL("rcvDestinationIp", KIND_TEXT, rcv_destination_ip),
+	[COL_RCV_DESTINATION_IP] = COL("rcvDestinationIp", KIND_TEXT,
+	    rcv_destination_ip),
 	[COL_TLS_PROTOCOL] = COL("dlvTlsProtocol", KIND_TEXT, tls_protocol),
 	[COL_TLS_CIPHER] = COL("dlvTlsCipher", KIND_TEXT, tls_cipher),
 	[COL_RCV_SMTP_USER] = COL("rcvSmtpUser", KIND_TEXT, rcv_smtp_user),
@@ -91,14 +93,13 @@ static const struct col cols[COL_N] = {
 };
 
 /* What is cut from a line that is too long, first to last. */
-static const enum record_col cut_order[] = {
-	COL_DSN_DIAG, COL_DLV_ESMTP, COL_USER_STRING, COL_DSN_MTA,
-	COL_DSN_STATUS, COL_TLS_CIPHER, COL_SRC_MTA, COL_RCV_SMTP_USER,
-	COL_ORCPT, COL_ENV_ID, COL_JOB_ID, COL_ORIG, COL_RCPT, COL_BOUNCE_CAT,
-	COL_DSN_ACTION, COL_SRC_TYPE, COL_DLV_TYPE, COL_TLS_PROTOCOL,
-	COL_POOL, COL_RCV_SOURCE_IP, COL_RCV_DESTINATION_IP,
-	COL_DLV_SOURCE_IP, COL_DLV_DESTINATION_IP, COL_VMTA, COL_TYPE
-};
+static const enum record_col cut_order[] = { COL_DSN_DIAG, COL_DLV_ESMTP,
+	COL_USER_STRING, COL_DSN_MTA, COL_DSN_STATUS, COL_TLS_CIPHER,
+	COL_SRC_MTA, COL_RCV_SMTP_USER, COL_ORCPT, COL_ENV_ID, COL_JOB_ID,
+	COL_ORIG, COL_RCPT, COL_BOUNCE_CAT, COL_DSN_ACTION, COL_SRC_TYPE,
+	COL_DLV_TYPE, COL_TLS_PROTOCOL, COL_POOL, COL_RCV_SOURCE_IP,
+	COL_RCV_DESTINATION_IP, COL_DLV_SOURCE_IP, COL_DLV_DESTINATION_IP,
+	COL_VMTA, COL_TYPE };
 
 /* A field before it is quoted: its place in a scratch buffer. */
 struct span {
@@ -321,7 +322,8 @@ record_format(const struct acct_record *r, struct buf *b)
 	}
 	join(b, text.p, s);
 	for (i = 0; b->len - start > RECORD_MAX &&
-	    i < sizeof(cut_order) / sizeof(cut_order[0]); i++) {
+	     i < sizeof(cut_order) / sizeof(cut_order[0]);
+	     i++) {
 		cut_field(text.p, &s[cut_order[i]],
 		    b->len - start - RECORD_MAX);
 		b->len = start;

@@ -17,15 +17,43 @@
 
 /* Columns in the order of the journal's header row. */
 enum record_col {
-	COL_TYPE, COL_TIME_LOGGED, COL_TIME_QUEUED, COL_ORIG, COL_RCPT,
-	COL_ORCPT, COL_DSN_ACTION, COL_DSN_STATUS, COL_DSN_DIAG, COL_DSN_MTA,
-	COL_BOUNCE_CAT, COL_SRC_TYPE, COL_SRC_MTA, COL_DLV_TYPE,
-	COL_DLV_SOURCE_IP, COL_DLV_DESTINATION_IP, COL_DLV_ESMTP,
-	COL_DLV_SIZE, COL_VMTA, COL_JOB_ID, COL_ENV_ID, COL_QUEUE, COL_POOL,
-	COL_USER_STRING, COL_RCV_SOURCE_IP, COL_RCV_DESTINATION_IP,
-	COL_TLS_PROTOCOL, COL_TLS_CIPHER, COL_RCV_SMTP_USER, COL_MSG_ID,
-	COL_RCPT_INDEX, COL_BATCH, COL_SLOT, COL_STATE, COL_ATTEMPTS,
-	COL_NEXT_TRY, COL_N
+	COL_TYPE,
+	COL_TIME_LOGGED,
+	COL_TIME_QUEUED,
+	COL_ORIG,
+	COL_RCPT,
+	COL_ORCPT,
+	COL_DSN_ACTION,
+	COL_DSN_STATUS,
+	COL_DSN_DIAG,
+	COL_DSN_MTA,
+	COL_BOUNCE_CAT,
+	COL_SRC_TYPE,
+	COL_SRC_MTA,
+	COL_DLV_TYPE,
+	COL_DLV_SOURCE_IP,
+	COL_DLV_DESTINATION_IP,
+	COL_DLV_ESMTP,
+	COL_DLV_SIZE,
+	COL_VMTA,
+	COL_JOB_ID,
+	COL_ENV_ID,
+	COL_QUEUE,
+	COL_POOL,
+	COL_USER_STRING,
+	COL_RCV_SOURCE_IP,
+	COL_RCV_DESTINATION_IP,
+	COL_TLS_PROTOCOL,
+	COL_TLS_CIPHER,
+	COL_RCV_SMTP_USER,
+	COL_MSG_ID,
+	COL_RCPT_INDEX,
+	COL_BATCH,
+	COL_SLOT,
+	COL_STATE,
+	COL_ATTEMPTS,
+	COL_NEXT_TRY,
+	COL_N
 };
 /* The columns from here on are for recovery; acct-files do not have them. */
 #define COL_PUBLIC_N COL_BATCH
@@ -35,10 +63,10 @@ enum record_col {
  * absent time or size is 0. The texts belong to the caller.
  */
 struct acct_record {
-	const char *type;     /* d b t tq r rb rs f */
-	int64_t time_logged;  /* seconds UTC */
-	int64_t time_queued;  /* seconds UTC, 0: none */
-	const char *orig;     /* envelope sender, "" for <> */
+	const char *type;    /* d b t tq r rb rs f */
+	int64_t time_logged; /* seconds UTC */
+	int64_t time_queued; /* seconds UTC, 0: none */
+	const char *orig;    /* envelope sender, "" for <> */
 	const char *rcpt;
 	const char *orcpt;
 	const char *dsn_action; /* NULL: relayed for d, failed b, delayed t */
@@ -64,13 +92,13 @@ struct acct_record {
 	const char *tls_protocol;
 	const char *tls_cipher;
 	const char *rcv_smtp_user;
-	const char *msg_id;   /* NULL: no message, and no rcptIndex */
-	uint32_t rcpt_index;  /* written where msg_id is */
-	const char *batch;    /* batch id */
-	char state;	      /* of the R line; 0: no slot, attempts, nextTry */
-	uint32_t slot;	      /* written where state is */
-	uint32_t attempts;    /* written where state is */
-	int64_t next_try;     /* seconds UTC, 0: none */
+	const char *msg_id;  /* NULL: no message, and no rcptIndex */
+	uint32_t rcpt_index; /* written where msg_id is */
+	const char *batch;   /* batch id */
+	char state;	     /* of the R line; 0: no slot, attempts, nextTry */
+	uint32_t slot;	     /* written where state is */
+	uint32_t attempts;   /* written where state is */
+	int64_t next_try;    /* seconds UTC, 0: none */
 };
 
 /* The header row of the journal, with CRLF; n columns (COL_N all). */
@@ -122,8 +150,14 @@ int record_parse(const struct record_map *m, char *line, size_t n,
  * The type as a bit of a set (RECORD_D | ...), 0: no such type.
  */
 enum {
-	RECORD_D = 1, RECORD_B = 2, RECORD_T = 4, RECORD_TQ = 8,
-	RECORD_R = 16, RECORD_RB = 32, RECORD_RS = 64, RECORD_F = 128
+	RECORD_D = 1,
+	RECORD_B = 2,
+	RECORD_T = 4,
+	RECORD_TQ = 8,
+	RECORD_R = 16,
+	RECORD_RB = 32,
+	RECORD_RS = 64,
+	RECORD_F = 128
 };
 unsigned int record_type_bit(const char *type);
 

@@ -159,10 +159,10 @@ replay_segment(struct replay *rp, const char *id, replay_cb *cb, void *arg,
 	d.fd = d.sys->openat(d.sys, rp->sp->acct_fd,
 	    segment_name(id, true, name), O_RDWR | O_NOFOLLOW, 0);
 	if (d.fd == -1)
-		return (errno == ENOENT ? 1 :
-		    verr_sys(err, "open journal segment %s", id));
-	if ((rc = dead_measure(&d, err)) == 0 &&
-	    (rc = dead_cut(&d, err)) == 0)
+		return (errno == ENOENT ?
+			1 :
+			verr_sys(err, "open journal segment %s", id));
+	if ((rc = dead_measure(&d, err)) == 0 && (rc = dead_cut(&d, err)) == 0)
 		rc = dead_walk(&d, rp, cb, arg, err);
 	(void)d.sys->close(d.sys, d.fd);
 	return (rc);
@@ -215,8 +215,8 @@ retire_one(struct replay *r, const char *id)
 	buf_release(&header);
 	(void)segment_name(id, true, live);
 	(void)segment_name(id, false, csv);
-	if (sys->fstatat(sys, r->sp->acct_fd, live, &st,
-		AT_SYMLINK_NOFOLLOW) == -1)
+	if (sys->fstatat(sys, r->sp->acct_fd, live, &st, AT_SYMLINK_NOFOLLOW) ==
+	    -1)
 		return (-1);
 	if ((uint64_t)st.st_size <= n)
 		return (sys->unlinkat(sys, r->sp->acct_fd, live, 0));

@@ -22,8 +22,8 @@ struct spool;
  * and what it is, in words; the caller logs it. Return -1 with err to stop:
  * the segment stays as it is and is replayed again by the next run.
  */
-typedef int replay_cb(void *arg, const struct acct_record *r,
-    const char *bad, struct verr *err);
+typedef int replay_cb(void *arg, const struct acct_record *r, const char *bad,
+    struct verr *err);
 
 /* Segments taken by replay_dead, until they are retired. */
 struct replay {
@@ -38,8 +38,9 @@ struct replay {
  * For each acct/ID.live whose writer is gone, by id: lock it, truncate a
  * torn tail (what follows the last whole record), sync, and call cb for
  * each record. Memory is bounded. own: this process's journal, whose segments
- * are not dead (a process cannot see its own locks), or NULL. Fills ret_r, which the caller gives to
- * replay_retire or replay_release, whatever is returned. 0 or -1.
+ * are not dead (a process cannot see its own locks), or NULL. Fills ret_r,
+ * which the caller gives to replay_retire or replay_release, whatever is
+ * returned. 0 or -1.
  */
 int replay_dead(struct spool *sp, struct owner *o, const struct journal *own,
     replay_cb *cb, void *arg, struct replay *ret_r, struct verr *err);

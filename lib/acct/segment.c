@@ -71,8 +71,9 @@ name_is_segment(const char *name)
 	char id[ID_LEN + 1];
 	size_t n = strlen(name);
 
-	if (n <= ID_LEN || (strcmp(name + ID_LEN, ".live") != 0 &&
-	    strcmp(name + ID_LEN, ".csv") != 0))
+	if (n <= ID_LEN ||
+	    (strcmp(name + ID_LEN, ".live") != 0 &&
+		strcmp(name + ID_LEN, ".csv") != 0))
 		return (false);
 	memcpy(id, name, ID_LEN);
 	id[ID_LEN] = '\0';
@@ -176,7 +177,9 @@ void
 segment_reader_init(struct segment_reader *r, struct sys *sys, int fd,
     uint64_t off, uint64_t limit)
 {
-	*r = (struct segment_reader) { .sys = sys, .fd = fd, .off = off,
+	*r = (struct segment_reader) { .sys = sys,
+		.fd = fd,
+		.off = off,
 		.limit = limit };
 	r->block = xmalloc(BLOCK + 1);
 }
@@ -231,8 +234,8 @@ reader_skip(struct segment_reader *r)
 
 	for (;;) {
 		end = memchr(r->block + r->at, '\n', r->have - r->at);
-		n = end != NULL ? (size_t)(end + 1 - (r->block + r->at))
-				: r->have - r->at;
+		n = end != NULL ? (size_t)(end + 1 - (r->block + r->at)) :
+				  r->have - r->at;
 		r->at += n;
 		r->off += n;
 		if (end != NULL)

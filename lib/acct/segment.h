@@ -16,12 +16,14 @@ struct segment_list {
 	size_t n;
 };
 
-#define SEGMENT_LIST_INIT { NULL, NULL, 0 }
+#define SEGMENT_LIST_INIT     \
+	{                     \
+		NULL, NULL, 0 \
+	}
 
 /* "ID.live" or "ID.csv" into buf. */
 #define SEGMENT_NAME_MAX (ID_LEN + 6)
-const char *segment_name(const char *id, bool live,
-    char buf[SEGMENT_NAME_MAX]);
+const char *segment_name(const char *id, bool live, char buf[SEGMENT_NAME_MAX]);
 /*
  * The segments in directory dfd, in the order of their ids; other files are
  * left out. 0, or -1 with the list empty.
@@ -69,8 +71,7 @@ int segment_reader_line(struct segment_reader *r, char **ret_p, size_t *ret_n,
  * After the end: what is left without a line end (p[n] is writable); true if
  * there is something, and it is not too long.
  */
-bool segment_reader_rest(struct segment_reader *r, char **ret_p,
-    size_t *ret_n);
+bool segment_reader_rest(struct segment_reader *r, char **ret_p, size_t *ret_n);
 void segment_reader_release(struct segment_reader *r);
 
 #endif

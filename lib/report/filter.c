@@ -3,8 +3,9 @@
  *
  * The journal is read as it lies there: retired segments, and those that are
  * being written as far as they go (a line that is not whole yet has no line
- * end and is not seen; in a file that is named, it is read if it is whole). A segment last written before --since is passed over.
- * Lines that are no records are counted, and the first is named.
+ * end and is not seen; in a file that is named, it is read if it is whole). A
+ * segment last written before --since is passed over. Lines that are no records
+ * are counted, and the first is named.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -50,8 +51,8 @@ struct walk {
 	report_row_cb *cb;
 	void *arg;
 	struct report_count *count;
-	char day[11];	 /* the last day seen, `2026-11-23`, */
-	int64_t day_at;	 /* and when it began */
+	char day[11];	/* the last day seen, `2026-11-23`, */
+	int64_t day_at; /* and when it began */
 };
 
 /* Two digits at p, or a negative number. */
@@ -143,9 +144,8 @@ static void
 walk_bad(struct walk *w, const char *name, uint64_t line)
 {
 	if (w->count->bad++ == 0)
-		(void)snprintf(w->count->first_bad,
-		    sizeof(w->count->first_bad), "%.200s:%llu", name,
-		    (unsigned long long)line);
+		(void)snprintf(w->count->first_bad, sizeof(w->count->first_bad),
+		    "%.200s:%llu", name, (unsigned long long)line);
 }
 
 /* The first line: columns. A segment that is damaged there has ours. */
@@ -196,8 +196,7 @@ walk_lines(struct walk *w, struct segment_reader *rd, const char *name,
 
 	while ((rc = segment_reader_line(rd, &p, &n, &whole)) == 1) {
 		if (line++ == 0)
-			rc = walk_header(&map, p, n, whole, segment, name,
-			    err);
+			rc = walk_header(&map, p, n, whole, segment, name, err);
 		else
 			rc = walk_row(w, &map, whole ? p : NULL, n, name, line,
 			    err);
@@ -228,11 +227,11 @@ walk_file(struct walk *w, int dfd, const char *path, bool segment,
 	else
 		fd = w->sys->openat(w->sys, dfd, path, O_RDONLY, 0);
 	if (fd == -1)
-		return (segment && errno == ENOENT ? 1 :
-		    verr_sys(err, "open %s", path));
+		return (segment && errno == ENOENT ?
+			1 :
+			verr_sys(err, "open %s", path));
 	if (segment && w->f->since != 0 &&
-	    w->sys->fstat(w->sys, fd, &st) == 0 &&
-	    st.st_mtime < w->f->since) {
+	    w->sys->fstat(w->sys, fd, &st) == 0 && st.st_mtime < w->f->since) {
 		(void)w->sys->close(w->sys, fd);
 		return (0);
 	}
@@ -268,10 +267,13 @@ walk_journal(struct walk *w, struct spool *sp, struct verr *err)
 
 int
 report_rows(struct sys *sys, struct spool *sp, char *const *files,
-    size_t n_files, const struct report_filter *f, report_row_cb *cb,
-    void *arg, struct report_count *ret_count, struct verr *err)
+    size_t n_files, const struct report_filter *f, report_row_cb *cb, void *arg,
+    struct report_count *ret_count, struct verr *err)
 {
-	struct walk w = { .sys = sys, .f = f, .cb = cb, .arg = arg,
+	struct walk w = { .sys = sys,
+		.f = f,
+		.cb = cb,
+		.arg = arg,
 		.count = ret_count };
 	size_t i;
 

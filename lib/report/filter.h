@@ -25,7 +25,7 @@ struct report_filter {
 	const char *job;
 	const char *from;
 	const char *rcpt;
-	const char *id; /* msgId */
+	const char *id;	    /* msgId */
 	unsigned int types; /* RECORD_D | ...; 0: all */
 };
 
@@ -34,21 +34,20 @@ bool report_glob(const char *pattern, const char *s);
 
 /* A row of accounting, its texts as they are in the file. */
 struct report_row {
-	char *field[COL_N];  /* never NULL */
-	unsigned int type;   /* RECORD_D ... */
-	int64_t logged;	     /* timeLogged, seconds; 0: none */
-	int64_t queued;	     /* timeQueued, seconds; 0: none */
-	const char *domain;  /* lower case */
+	char *field[COL_N]; /* never NULL */
+	unsigned int type;  /* RECORD_D ... */
+	int64_t logged;	    /* timeLogged, seconds; 0: none */
+	int64_t queued;	    /* timeQueued, seconds; 0: none */
+	const char *domain; /* lower case */
 	char domain_buf[256];
 };
 
-typedef int report_row_cb(void *arg, struct report_row *row,
-    struct verr *err);
+typedef int report_row_cb(void *arg, struct report_row *row, struct verr *err);
 
 /* What was read. */
 struct report_count {
-	uint64_t rows;	  /* that match */
-	uint64_t bad;	  /* lines that are no records */
+	uint64_t rows;	     /* that match */
+	uint64_t bad;	     /* lines that are no records */
 	char first_bad[300]; /* where the first of them is */
 };
 
@@ -59,7 +58,7 @@ struct report_count {
  * bounded. Return -1 with err from cb to stop. 0 or -1.
  */
 int report_rows(struct sys *sys, struct spool *sp, char *const *files,
-    size_t n_files, const struct report_filter *f, report_row_cb *cb,
-    void *arg, struct report_count *ret_count, struct verr *err);
+    size_t n_files, const struct report_filter *f, report_row_cb *cb, void *arg,
+    struct report_count *ret_count, struct verr *err);
 
 #endif

@@ -35,7 +35,7 @@ struct live {
 	const struct conf *conf;
 	const struct report_filter *f;
 	int64_t now;
-	struct map said;	/* domain/vmta -> struct said */
+	struct map said; /* domain/vmta -> struct said */
 	struct pause_list *pauses;
 	struct live_total total;
 	char **vmta; /* names */
@@ -88,10 +88,11 @@ said_file(void *arg, const char *name)
 
 	if (strncmp(name, "live.", 5) != 0 ||
 	    l->sp->sys->fstatat(l->sp->sys, l->sp->state_fd, name, &st,
-		AT_SYMLINK_NOFOLLOW) == -1 || st.st_mtime < l->now - LIVE_AGE)
+		AT_SYMLINK_NOFOLLOW) == -1 ||
+	    st.st_mtime < l->now - LIVE_AGE)
 		return (0);
-	if (file_read(l->sp->sys, l->sp->state_fd, name, LIVE_MAX, &b,
-		NULL) == 0) {
+	if (file_read(l->sp->sys, l->sp->state_fd, name, LIVE_MAX, &b, NULL) ==
+	    0) {
 		rest = b.p;
 		line = strsep(&rest, "\n");
 		if (strcmp(line, "vmta-live 1") == 0) {

@@ -26,9 +26,9 @@ struct live_queue {
 	int64_t next;	/* earliest due time; INT64_MAX: all is held */
 	int64_t oldest; /* 0: none */
 	unsigned int conns;
-	const char *why;   /* the runner's reason, or NULL */
+	const char *why; /* the runner's reason, or NULL */
 	struct retry_state retry;
-	bool has_retry; /* the queue's clock has something to say */
+	bool has_retry;	   /* the queue's clock has something to say */
 	const char *state; /* paused held retry deferred active ready orphan */
 };
 

@@ -70,18 +70,22 @@ text_cell(struct buf *b, const struct report_col *c, const char *s, bool last)
 		buf_adds(b, "  ");
 }
 
+/* A row, or the titles for value NULL. */
 static void
 text_row(struct report_out *o, const char *const *value)
 {
 	size_t i, last = 0;
+	const char *s;
 
 	for (i = 0; i < o->n; i++)
 		if (o->col[i].title != NULL)
 			last = i;
-	for (i = 0; i < o->n; i++)
-		if (o->col[i].title != NULL)
-			text_cell(&o->line, &o->col[i],
-			    value[i] == NULL ? "" : value[i], i == last);
+	for (i = 0; i < o->n; i++) {
+		if (o->col[i].title == NULL)
+			continue;
+		s = value == NULL ? o->col[i].title : value[i];
+		text_cell(&o->line, &o->col[i], s == NULL ? "" : s, i == last);
+	}
 	buf_addc(&o->line, '\n');
 }
 
@@ -162,7 +166,9 @@ report_out_begin(struct report_out *o, FILE *f, enum report_format format,
 {
 	size_t i;
 
-	*o = (struct report_out) { .f = f, .format = format, .col = col,
+	*o = (struct report_out) { .f = f,
+		.format = format,
+		.col = col,
 		.n = n };
 	if (headless || format == REPORT_JSON)
 		return;
@@ -171,13 +177,8 @@ report_out_begin(struct report_out *o, FILE *f, enum report_format format,
 			csv_field(&o->line, i == 0, col[i].name,
 			    strlen(col[i].name));
 		csv_end(&o->line);
-	} else {
-		const char *title[64];
-
-		for (i = 0; i < n && i < 64; i++)
-			title[i] = col[i].title;
-		text_row(o, title);
-	}
+	} else
+		text_row(o, NULL);
 	(void)fwrite(o->line.p, 1, o->line.len, f);
 }
 

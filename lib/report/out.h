@@ -33,9 +33,8 @@ struct report_out {
  * Begin a table; in text and CSV its header row is written. headless: it was
  * written before.
  */
-void report_out_begin(struct report_out *o, FILE *f,
-    enum report_format format, const struct report_col *col, size_t n,
-    bool headless);
+void report_out_begin(struct report_out *o, FILE *f, enum report_format format,
+    const struct report_col *col, size_t n, bool headless);
 /*
  * A row of n texts (NULL: empty). In text and CSV control bytes and what is
  * not UTF-8 are shown as \xHH; JSON leaves empty texts out.

@@ -242,8 +242,8 @@ report_status(struct spool *sp, const struct conf *conf,
 	last.until = 0;
 	last.types = RECORD_D | RECORD_B | RECORD_T;
 	if (live_walk(sp, conf, f, now, NULL, NULL, &total, err) == -1 ||
-	    report_rows(sp->sys, sp, NULL, 0, &last, on_recent, &recent,
-		&count, err) == -1 ||
+	    report_rows(sp->sys, sp, NULL, 0, &last, on_recent, &recent, &count,
+		err) == -1 ||
 	    journal_size_of(sp, &segments, &bytes, err) == -1)
 		return (-1);
 	report_out_begin(&o, out, format, status_cols, 2, false);

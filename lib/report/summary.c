@@ -352,7 +352,7 @@ section_write(const struct summary *s, FILE *f, enum report_format format,
 	g = groups_sorted(s, by, &n);
 	report_out_begin(&o, f, format, col, NCOLS, headless);
 	for (i = 0; i < n && (format != REPORT_TEXT || top == 0 || i < top);
-	    i++)
+	     i++)
 		group_write(&o, by, g[i]);
 	if (i < n)
 		(void)fprintf(f, "(%zu more: --by %s shows all)\n", n - i,

@@ -3,11 +3,6 @@
 . "$(dirname "$0")/files.bash"
 need clang-format
 
-bad=0
-while read -r f; do
-	clang-format "$f" | cmp -s - "$f" || {
-		echo "$f: make format"
-		bad=1
-	}
-done < <(c_files)
-exit $bad
+c_files | xargs -P "$(nproc)" -n 16 clang-format --dry-run -Werror 2>&1 |
+	sed -n 's/^\([^: ]*\):[0-9].*error:.*/\1: make format/p' | sort -u |
+	{ ! grep .; }

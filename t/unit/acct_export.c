@@ -10,10 +10,17 @@ static void
 append(struct journal *j, const char *type, unsigned int n)
 {
 	char id[40];
-	struct acct_record r = { .type = type, .msg_id = id, .rcpt_index = n,
-		.time_logged = NOW, .rcpt = "a@b", .queue = "b/v",
-		.batch = "1lp6jv7m0d3k8q2r5t1ua", .state = 'd', .slot = n,
-		.attempts = 1, .dsn_diag = "250 ok\r\n\\ \"fine\"" };
+	struct acct_record r = { .type = type,
+		.msg_id = id,
+		.rcpt_index = n,
+		.time_logged = NOW,
+		.rcpt = "a@b",
+		.queue = "b/v",
+		.batch = "1lp6jv7m0d3k8q2r5t1ua",
+		.state = 'd',
+		.slot = n,
+		.attempts = 1,
+		.dsn_diag = "250 ok\r\n\\ \"fine\"" };
 
 	(void)snprintf(id, sizeof(id), "1lp6jv7m0d3k8q2r%05u", n % 100000);
 	(void)journal_append(j, &r);
@@ -63,8 +70,10 @@ setup_init(struct setup *s, struct place *p)
 		s->file[i].path = s->path[i];
 	}
 	(void)snprintf(s->done, sizeof(s->done), "%s/log0/done", p->dir);
-	s->job = (struct export_job) { .sp = &p->sp, .file = s->file,
-		.n_files = 1, .now = NOW,
+	s->job = (struct export_job) { .sp = &p->sp,
+		.file = s->file,
+		.n_files = 1,
+		.now = NOW,
 		.journal_keep = INT64_C(8) * 86400 * 1000 };
 }
 
@@ -215,7 +224,9 @@ test_filter(void **state)
 	count_dir(in(&p, "/log1"), true);
 	assert_int_equal(n_rows, 3);
 	assert_int_equal(file_read(sys_real(), AT_FDCWD,
-	    in(&p, "/log1/a-2026-11-23-0001.csv"), 1u << 20, &b, &err), 0);
+			     in(&p, "/log1/a-2026-11-23-0001.csv"), 1u << 20,
+			     &b, &err),
+	    0);
 	assert_non_null(strstr(b.p, ",\"me, \"\"myself\"\"\\x0a\","));
 	assert_null(strstr(b.p, "batch,"));
 	buf_release(&b);
@@ -479,7 +490,8 @@ test_meddling(void **state)
 	check(&p, 0, 10);
 	/* Another process is at it: nothing is done, and no error. */
 	assert_int_equal(export_state_open(&p.sp, s.path[0], NULL, false, &st,
-	    &err), 0);
+			     &err),
+	    0);
 	segment(&p, 10, 12);
 	assert_int_equal(run(&s), 0);
 	check(&p, 0, 10);
@@ -549,9 +561,11 @@ test_many(void **state)
 	assert_int_equal(run(&s), 0);
 	check(&p, 0, 125);
 	assert_int_equal(export_state_open(&p.sp, s.path[0], NULL, false, &st,
-	    NULL), 0);
+			     NULL),
+	    0);
 	assert_int_equal(file_read(sys_real(), st.dfd, st.hash, 1u << 20, &b,
-	    NULL), 0);
+			     NULL),
+	    0);
 	export_state_release(&st);
 	assert_true(b.len < 2500);
 	buf_release(&b);

@@ -6,10 +6,17 @@ static struct acct_record
 record_of(unsigned int n, char *id)
 {
 	(void)snprintf(id, 40, "1lp6jv7m0d3k8q2r%05u", n % 100000);
-	return ((struct acct_record) { .type = "d", .msg_id = id,
-		.rcpt_index = n, .time_logged = 1795470845, .rcpt = "a@b",
-		.queue = "b/v", .batch = "1lp6jv7m0d3k8q2r5t1ua", .state = 'd',
-		.slot = n, .attempts = 1, .dsn_diag = "250 ok, \"fine\"" });
+	return ((struct acct_record) { .type = "d",
+	    .msg_id = id,
+	    .rcpt_index = n,
+	    .time_logged = 1795470845,
+	    .rcpt = "a@b",
+	    .queue = "b/v",
+	    .batch = "1lp6jv7m0d3k8q2r5t1ua",
+	    .state = 'd',
+	    .slot = n,
+	    .attempts = 1,
+	    .dsn_diag = "250 ok, \"fine\"" });
 }
 
 static uint64_t
@@ -23,9 +30,9 @@ append(struct journal *j, unsigned int n)
 
 /* What a replay gave. */
 struct seen {
-	unsigned int n;	  /* records */
-	unsigned int bad; /* lines that are none */
-	unsigned int next;   /* rcptIndex that is expected, in order */
+	unsigned int n;	   /* records */
+	unsigned int bad;  /* lines that are none */
+	unsigned int next; /* rcptIndex that is expected, in order */
 	bool in_order;
 	unsigned char count[4096]; /* of each rcptIndex */
 	bool stop;
@@ -101,12 +108,13 @@ count_all(struct place *p, unsigned int *ret_twice)
 	for (i = 0; i < l.n; i++) {
 		buf_clear(&b);
 		assert_int_equal(file_read(sys_real(), p->sp.acct_fd,
-		    segment_name(l.id[i].s, l.live[i], name), 1u << 30, &b,
-		    NULL), 0);
+				     segment_name(l.id[i].s, l.live[i], name),
+				     1u << 30, &b, NULL),
+		    0);
 		rest = b.p;
 		while ((line = strsep(&rest, "\n")) != NULL) {
-			if (*line == '\0' || record_parse(&m, line,
-				strlen(line) - 1, &r) == -1)
+			if (*line == '\0' ||
+			    record_parse(&m, line, strlen(line) - 1, &r) == -1)
 				continue;
 			n++;
 			*ret_twice += count[r.rcpt_index]++ == 1;
@@ -358,7 +366,8 @@ test_damage(void **state)
 	place_release(&p);
 }
 
-/* A clock that went back: a new segment sorts after the old ones all the same. */
+/* A clock that went back: a new segment sorts after the old ones all the same.
+ */
 static void
 test_clock(void **state)
 {
@@ -445,7 +454,8 @@ test_room_back(void **state)
 	assert_int_equal(journal_close(j, &err), 0);
 	assert_int_equal(segment_list(sys_real(), p.sp.acct_fd, &l, &err), 0);
 	assert_int_equal(fstatat(p.sp.acct_fd,
-	    segment_name(l.id[0].s, false, name), &st, 0), 0);
+			     segment_name(l.id[0].s, false, name), &st, 0),
+	    0);
 	assert_true(st.st_blocks * 512 < 65536);
 	segment_list_release(&l);
 	place_release(&p);
@@ -559,11 +569,13 @@ test_fails_for_good(void **state)
 		faulty.fail_call = (int)kinds[k];
 		if (kinds[k] == C_FDATASYNC) {
 			assert_int_equal(journal_write_end(j, c, &durable,
-			    &err), 1);
+					     &err),
+			    1);
 			assert_int_equal(journal_sync(j, &durable, &err), -1);
 		} else
 			assert_int_equal(journal_write_end(j, c, &durable,
-			    &err), -1);
+					     &err),
+			    -1);
 		assert_true(journal_failed(j));
 		assert_int_equal(durable, 1);
 		assert_null(journal_write_begin(j));

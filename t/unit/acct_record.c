@@ -5,17 +5,27 @@
 static struct acct_record
 sample(void)
 {
-	return ((struct acct_record) {
-		.type = "d", .time_logged = 1795470845,
-		.time_queued = 1795470840, .orig = "a@example.com",
-		.rcpt = "b@example.org", .dsn_status = "2.0.0",
-		.dsn_diag = "250 2.0.0 OK", .dsn_mta = "mx (192.0.2.1)",
-		.src_type = "api", .src_mta = "localhost", .dlv_type = "smtp",
-		.dlv_source_ip = "127.0.0.2", .dlv_size = 1234,
-		.vmta = "news", .queue = "example.org/news",
-		.msg_id = "1lp6jv7m0d3k8q2r5t1ua", .rcpt_index = 0,
-		.batch = "1lp6jv7m0d3k8q2r5t1ub", .state = 'd', .slot = 0,
-		.attempts = 1 });
+	return ((struct acct_record) { .type = "d",
+	    .time_logged = 1795470845,
+	    .time_queued = 1795470840,
+	    .orig = "a@example.com",
+	    .rcpt = "b@example.org",
+	    .dsn_status = "2.0.0",
+	    .dsn_diag = "250 2.0.0 OK",
+	    .dsn_mta = "mx (192.0.2.1)",
+	    .src_type = "api",
+	    .src_mta = "localhost",
+	    .dlv_type = "smtp",
+	    .dlv_source_ip = "127.0.0.2",
+	    .dlv_size = 1234,
+	    .vmta = "news",
+	    .queue = "example.org/news",
+	    .msg_id = "1lp6jv7m0d3k8q2r5t1ua",
+	    .rcpt_index = 0,
+	    .batch = "1lp6jv7m0d3k8q2r5t1ub",
+	    .state = 'd',
+	    .slot = 0,
+	    .attempts = 1 });
 }
 
 /* Parse the line that r makes, into *ret_r; it must be one line. */
@@ -52,18 +62,23 @@ test_format(void **state)
 	    "1lp6jv7m0d3k8q2r5t1ub,0,d,1,\r\n");
 	buf_clear(&b);
 	record_header(&b, COL_N);
-	assert_string_equal(b.p, "type,timeLogged,timeQueued,orig,rcpt,orcpt,"
+	assert_string_equal(b.p,
+	    "type,timeLogged,timeQueued,orig,rcpt,orcpt,"
 	    "dsnAction,dsnStatus,dsnDiag,dsnMta,bounceCat,srcType,srcMta,"
 	    "dlvType,dlvSourceIp,dlvDestinationIp,dlvEsmtpAvailable,dlvSize,"
 	    "vmta,jobId,envId,queue,vmtaPool,userString,rcvSourceIp,"
 	    "rcvDestinationIp,dlvTlsProtocol,dlvTlsCipher,rcvSmtpUser,msgId,"
 	    "rcptIndex,batch,slot,state,attempts,nextTry\r\n");
 	buf_clear(&b);
-	r = (struct acct_record) { .type = "r", .time_logged = 1795470845,
-		.orig = "", .msg_id = "1lp6jv7m0d3k8q2r5t1ua",
-		.batch = "1lp6jv7m0d3k8q2r5t1ub", .rcpt_index = 7 };
+	r = (struct acct_record) { .type = "r",
+		.time_logged = 1795470845,
+		.orig = "",
+		.msg_id = "1lp6jv7m0d3k8q2r5t1ua",
+		.batch = "1lp6jv7m0d3k8q2r5t1ub",
+		.rcpt_index = 7 };
 	record_format(&r, &b);
-	assert_string_equal(b.p, "r,2026-11-23 21:54:05+0000,,,,,,,,,,,,,,,,,"
+	assert_string_equal(b.p,
+	    "r,2026-11-23 21:54:05+0000,,,,,,,,,,,,,,,,,"
 	    ",,,,,,,,,,,1lp6jv7m0d3k8q2r5t1ua,7,1lp6jv7m0d3k8q2r5t1ub,,,,"
 	    "\r\n");
 	buf_release(&b);
@@ -115,10 +130,15 @@ test_hostile(void **state)
 		{ "smtp;550 a\\b", "smtp;550 a\\\\b" },
 		{ "550 \xff\xfe\x80", "smtp;550 \\xff\\xfe\\x80" },
 		{ "550 caf\xc3\xa9", "smtp;550 caf\xc3\xa9" },
-		{ "550 \xe2\x80\xae" "evil", "smtp;550 \\xe2\\x80\\xae" "evil" },
+		{ "550 \xe2\x80\xae"
+		  "evil",
+		    "smtp;550 \\xe2\\x80\\xae"
+		    "evil" },
 		{ "550 %n%s%d", "smtp;550 %n%s%d" },
 		{ " leading and trailing ", " leading and trailing " },
-		{ "\"", "\"" }, { ",", "," }, { "\t", "\\x09" },
+		{ "\"", "\"" },
+		{ ",", "," },
+		{ "\t", "\\x09" },
 		{ "", NULL },
 	};
 	struct acct_record r = sample(), q;
@@ -134,9 +154,11 @@ test_hostile(void **state)
 			continue;
 		}
 		assert_string_equal(q.dsn_diag, cases[i].seen);
-		assert_string_equal(q.rcpt, strncmp(cases[i].seen, "smtp;", 5) ==
-			0 && strncmp(cases[i].text, "smtp;", 5) != 0 ?
-			cases[i].seen + 5 : cases[i].seen);
+		assert_string_equal(q.rcpt,
+		    strncmp(cases[i].seen, "smtp;", 5) == 0 &&
+			    strncmp(cases[i].text, "smtp;", 5) != 0 ?
+			cases[i].seen + 5 :
+			cases[i].seen);
 	}
 	buf_release(&b);
 }
@@ -205,8 +227,9 @@ test_torn(void **state)
 		copy = xmemdup(b.p, b.len + 1);
 		/* After the last comma a shorter time is no time. */
 		assert_int_equal(record_parse(&m, copy, i, &q) == 0 &&
-		    q.next_try != 0 && q.next_try == r.next_try &&
-		    i != b.len - 2 - 5, 0);
+			q.next_try != 0 && q.next_try == r.next_try &&
+			i != b.len - 2 - 5,
+		    0);
 		free(copy);
 	}
 	for (i = 0; i < b.len - 2; i++) {
@@ -309,7 +332,8 @@ test_status(void **state)
 		assert_string_equal(acct_status_text(cases[i].status),
 		    cases[i].text);
 		assert_string_equal(acct_bounce_category(cases[i].status,
-			cases[i].reply), cases[i].category);
+					cases[i].reply),
+		    cases[i].category);
 	}
 	assert_string_equal(acct_bounce_category(NULL, 552), "quota-issues");
 	assert_int_equal(record_type_bit("tq"), RECORD_TQ);

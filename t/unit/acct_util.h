@@ -32,19 +32,29 @@
 #include "spool/owner.h"
 #include "spool/spool.h"
 
-enum call { C_OPEN, C_WRITE, C_FSYNC, C_FDATASYNC, C_RENAME, C_UNLINK,
-	C_MKDIR, C_TRUNCATE, C_ALLOCATE, C_N };
+enum call {
+	C_OPEN,
+	C_WRITE,
+	C_FSYNC,
+	C_FDATASYNC,
+	C_RENAME,
+	C_UNLINK,
+	C_MKDIR,
+	C_TRUNCATE,
+	C_ALLOCATE,
+	C_N
+};
 
 /* s must be first: a struct sys * is a struct faulty *. */
 struct faulty {
 	struct sys s;
-	unsigned int n;	       /* calls so far */
-	unsigned int kill_at;  /* end the process before this call, 0: never */
-	unsigned int fail_at;  /* fail this call, 0: none */
-	int fail_call;	       /* fail each call of this kind, -1: none */
+	unsigned int n;	      /* calls so far */
+	unsigned int kill_at; /* end the process before this call, 0: never */
+	unsigned int fail_at; /* fail this call, 0: none */
+	int fail_call;	      /* fail each call of this kind, -1: none */
 	int fail_errno;
-	bool torn;	       /* a write that is killed is done by half */
-	int64_t clock;	       /* wall seconds; 0: the real clock */
+	bool torn;     /* a write that is killed is done by half */
+	int64_t clock; /* wall seconds; 0: the real clock */
 };
 
 static struct faulty faulty;

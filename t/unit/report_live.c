@@ -60,8 +60,11 @@ batch(const char *vmta, const char *area, const char *domain, int64_t due,
     unsigned int n, uint32_t open, uint64_t bytes, const char *job)
 {
 	char path[400], name[BATCH_NAME_MAX];
-	struct batch_name b = { .due = due, .prio = 50, .open = open,
-		.bytes = bytes, .job = batch_job_hash(job) };
+	struct batch_name b = { .due = due,
+		.prio = 50,
+		.open = open,
+		.bytes = bytes,
+		.job = batch_job_hash(job) };
 	int fd;
 
 	(void)snprintf(b.id.s, sizeof(b.id.s), "1lp6jv7m0d3k8q2r%05u", n);
@@ -89,8 +92,9 @@ queues(const struct report_filter *f, uint64_t *ret_n)
 	FILE *out = open_memstream(&text, &n);
 
 	assert_non_null(out);
-	assert_int_equal(report_queues(sp, NULL, f, NOW, out, REPORT_CSV,
-	    ret_n, &err), 0);
+	assert_int_equal(report_queues(sp, NULL, f, NOW, out, REPORT_CSV, ret_n,
+			     &err),
+	    0);
 	(void)fclose(out);
 	return (text);
 }
@@ -104,7 +108,8 @@ test_empty(void **state)
 
 	(void)state;
 	assert_int_equal(n, 0);
-	assert_string_equal(text, "queue,rcpts,kbytes,conns,mode,state,"
+	assert_string_equal(text,
+	    "queue,rcpts,kbytes,conns,mode,state,"
 	    "reason,nextTry,oldest,lastError\r\n");
 	free(text);
 }
@@ -112,14 +117,16 @@ test_empty(void **state)
 static void
 test_queues(void **state)
 {
-	struct retry_state rs = { .step = 2, .next = NOW + 600,
-		.since = NOW - 60, .status = "4.4.1" };
+	struct retry_state rs = { .step = 2,
+		.next = NOW + 600,
+		.since = NOW - 60,
+		.status = "4.4.1" };
 	struct pause job = { .job = "weekly" };
 	struct pause vmta = { .vmta = "v3" };
 	struct report_filter f = { 0 };
 	struct timespec at[2] = { { NOW, 0 }, { NOW, 0 } };
 	static const char live[] = "vmta-live 1\nb.com/v1 3 -\nc.com/v1 2 "
-	    "limit of the source IP\nrubbish\nx 1\n";
+				   "limit of the source IP\nrubbish\nx 1\n";
 	static const char host[] = "mx.a.com (192.0.2.1)";
 	static const char error[] = "refused\nforged";
 	struct verr err = VERR_INIT;
@@ -148,27 +155,34 @@ test_queues(void **state)
 	assert_int_equal(pause_add(sp, &job, &err), 0);
 	assert_int_equal(pause_add(sp, &vmta, &err), 0);
 	assert_int_equal(file_write(sys_real(), sp->state_fd, "live.1", live,
-	    sizeof(live) - 1, &err), 0);
+			     sizeof(live) - 1, &err),
+	    0);
 	assert_int_equal(utimensat(sp->state_fd, "live.1", at, 0), 0);
 	/* One of a worker that is dead. */
 	assert_int_equal(file_write(sys_real(), sp->state_fd, "live.2", live,
-	    sizeof(live) - 1, &err), 0);
+			     sizeof(live) - 1, &err),
+	    0);
 	at[0].tv_sec = at[1].tv_sec = NOW - 100;
 	assert_int_equal(utimensat(sp->state_fd, "live.2", at, 0), 0);
 
 	text = queues(&f, &n);
 	assert_int_equal(n, 8);
-	assert_non_null(strstr(text, "\r\na.com/v1,7,3,0,normal,retry,"
+	assert_non_null(strstr(text,
+	    "\r\na.com/v1,7,3,0,normal,retry,"
 	    "connection failed,2026-11-23 22:04:05+0000,"));
-	assert_non_null(strstr(text, "4.4.1 mx.a.com (192.0.2.1): "
+	assert_non_null(strstr(text,
+	    "4.4.1 mx.a.com (192.0.2.1): "
 	    "refused\\x0aforged\r\n"));
 	assert_non_null(strstr(text, "\r\nb.com/v1,1,1,3,normal,active,,,"));
-	assert_non_null(strstr(text, "\r\nc.com/v1,1,1,2,normal,active,"
+	assert_non_null(strstr(text,
+	    "\r\nc.com/v1,1,1,2,normal,active,"
 	    "limit of the source IP,,"));
-	assert_non_null(strstr(text, "\r\nd.com/v1,1,1,0,normal,deferred,"
+	assert_non_null(strstr(text,
+	    "\r\nd.com/v1,1,1,0,normal,deferred,"
 	    "recipients deferred,2026-11-23 21:55:05+0000,"));
 	assert_non_null(strstr(text, "\r\ne.com/v1,1,1,0,normal,held,held,,"));
-	assert_non_null(strstr(text, "\r\nf.com/v2,10,1,0,normal,ready,"
+	assert_non_null(strstr(text,
+	    "\r\nf.com/v2,10,1,0,normal,ready,"
 	    "some jobs paused,,"));
 	assert_non_null(strstr(text,
 	    "\r\ng.com/v2,1,1,0,normal,paused,paused,,"));
@@ -204,10 +218,12 @@ test_status(void **state)
 	(void)state;
 	assert_non_null(out);
 	assert_int_equal(report_status(sp, NULL, &f, NOW, out, REPORT_CSV,
-	    &err), 0);
+			     &err),
+	    0);
 	(void)fclose(out);
 	assert_non_null(strstr(text, "workers,1\r\n"));
-	assert_non_null(strstr(text, "vmtas,3\r\nqueues,8\r\nbatches,10\r\n"
+	assert_non_null(strstr(text,
+	    "vmtas,3\r\nqueues,8\r\nbatches,10\r\n"
 	    "rcpts,23\r\n"));
 	assert_non_null(strstr(text, "held,1\r\n"));
 	assert_non_null(strstr(text, "deliveredLastHour,0\r\n"));

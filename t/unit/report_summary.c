@@ -49,13 +49,15 @@ report(const char *data, size_t len, const struct report_filter *f,
 	if (by == 0) {
 		find_begin(&fi, out, format);
 		assert_int_equal(report_rows(sys_real(), NULL, &path, 1, f,
-		    find_add, &fi, count, &err), 0);
+				     find_add, &fi, count, &err),
+		    0);
 		assert_int_equal(fi.rows, count->rows);
 		find_end(&fi);
 	} else {
 		s = summary_new(by);
 		assert_int_equal(report_rows(sys_real(), NULL, &path, 1, f,
-		    summary_add, s, count, &err), 0);
+				     summary_add, s, count, &err),
+		    0);
 		summary_write(s, out, format, 3);
 		summary_free(s);
 	}
@@ -66,21 +68,21 @@ report(const char *data, size_t len, const struct report_filter *f,
 }
 
 /* PowerMTA's columns in another order, and more of them. */
-static const char sample[] =
-    "rcpt,type,timeLogged,timeQueued,vmta,queue,dlvSourceIp,dlvSize,"
-    "header_Subject,jobId,orig\r\n"
-    "a@X.com,d,2026-11-23 10:00:00+0000,2026-11-23 09:59:50+0000,v1,"
-    "x.com/v1,127.0.0.1,1000,\"hi, all\",j1,s@y\r\n"
-    "b@x.com,d,2026-11-23 10:00:59+0000,2026-11-23 10:00:29+0000,v1,"
-    "x.com/v1,127.0.0.2,500,,j1,s@y\r\n"
-    "c@z.com,b,2026-11-23 11:00:00+0100,2026-11-23 10:00:00+0000,v2,"
-    "z.com/v2,127.0.0.1,,,j2,s@y\r\n"
-    "d@z.com,t,2026-11-23 11:30:00+0000,2026-11-23 10:00:00+0000,v2,"
-    "z.com/v2,127.0.0.1,,,j2,t@y\r\n"
-    ",tq,2026-11-23 11:31:00+0000,,v2,z.com/v2,,,,,\r\n"
-    "broken,row\r\n"
-    "e@z.com,x,,,,,,,,,\r\n"
-    "f@z.com,d,2026-11-24 00:00:00+0000,torn";
+static const char
+    sample[] = "rcpt,type,timeLogged,timeQueued,vmta,queue,dlvSourceIp,dlvSize,"
+	       "header_Subject,jobId,orig\r\n"
+	       "a@X.com,d,2026-11-23 10:00:00+0000,2026-11-23 09:59:50+0000,v1,"
+	       "x.com/v1,127.0.0.1,1000,\"hi, all\",j1,s@y\r\n"
+	       "b@x.com,d,2026-11-23 10:00:59+0000,2026-11-23 10:00:29+0000,v1,"
+	       "x.com/v1,127.0.0.2,500,,j1,s@y\r\n"
+	       "c@z.com,b,2026-11-23 11:00:00+0100,2026-11-23 10:00:00+0000,v2,"
+	       "z.com/v2,127.0.0.1,,,j2,s@y\r\n"
+	       "d@z.com,t,2026-11-23 11:30:00+0000,2026-11-23 10:00:00+0000,v2,"
+	       "z.com/v2,127.0.0.1,,,j2,t@y\r\n"
+	       ",tq,2026-11-23 11:31:00+0000,,v2,z.com/v2,,,,,\r\n"
+	       "broken,row\r\n"
+	       "e@z.com,x,,,,,,,,,\r\n"
+	       "f@z.com,d,2026-11-24 00:00:00+0000,torn";
 
 static void
 test_summary(void **state)
@@ -92,7 +94,8 @@ test_summary(void **state)
 	(void)state;
 	text = report(sample, sizeof(sample) - 1, &f,
 	    1u << SUMMARY_TOTAL | 1u << SUMMARY_VMTA | 1u << SUMMARY_DOMAIN |
-		1u << SUMMARY_SOURCE, REPORT_CSV, &count);
+		1u << SUMMARY_SOURCE,
+	    REPORT_CSV, &count);
 	assert_string_equal(text,
 	    "by,key,delivered,bounced,deferred,bytes,perMinute,perHour,first,"
 	    "last,p50,p90,p99\r\n"
@@ -149,8 +152,10 @@ test_filters(void **state)
 		{ { .types = RECORD_TQ | RECORD_B }, 2 },
 		{ { .since = 1795428001 }, 3 },
 		{ { .until = 1795428001 }, 2 },
-		{ { .since = 1795428000, .until = 1795428001,
-		      .types = RECORD_D }, 1 },
+		{ { .since = 1795428000,
+		      .until = 1795428001,
+		      .types = RECORD_D },
+		    1 },
 	};
 	struct report_count count;
 	size_t i;
@@ -170,13 +175,20 @@ test_glob(void **state)
 		const char *pattern, *text;
 		bool match;
 	} cases[] = {
-		{ "", "", true }, { "", "a", false }, { "*", "", true },
-		{ "*", "anything", true }, { "a*c", "abc", true },
-		{ "a*c", "ac", true }, { "a*c", "acb", false },
-		{ "a*b*c", "a-b-b-c", true }, { "A", "a", true },
-		{ "a?c", "abc", false }, { "[a]", "a", false },
+		{ "", "", true },
+		{ "", "a", false },
+		{ "*", "", true },
+		{ "*", "anything", true },
+		{ "a*c", "abc", true },
+		{ "a*c", "ac", true },
+		{ "a*c", "acb", false },
+		{ "a*b*c", "a-b-b-c", true },
+		{ "A", "a", true },
+		{ "a?c", "abc", false },
+		{ "[a]", "a", false },
 		{ "[127.0.0.1]/v", "[127.0.0.1]/v", true },
-		{ "**a**", "bab", true }, { "*a", "ab", false },
+		{ "**a**", "bab", true },
+		{ "*a", "ab", false },
 		{ "*aaaaaaaaaaaaaaaaaaaab", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 		    false },
 	};
@@ -222,11 +234,11 @@ test_quantile(void **state)
 static void
 test_hostile(void **state)
 {
-	static const char data[] =
-	    "type,rcpt,dsnDiag,dlvSize,timeLogged,envId\r\n"
-	    "d,=cmd|'x'!A0,smtp;\x1b]0;pwn\x07 <script>,12a,now\xff,"
-	    "\xe2\x80\xaertl\r\n"
-	    "d,\"a\"\"b\",\"c\td\\e\\x41\",7,2026-11-23,\r\n";
+	static const char
+	    data[] = "type,rcpt,dsnDiag,dlvSize,timeLogged,envId\r\n"
+		     "d,=cmd|'x'!A0,smtp;\x1b]0;pwn\x07 <script>,12a,now\xff,"
+		     "\xe2\x80\xaertl\r\n"
+		     "d,\"a\"\"b\",\"c\td\\e\\x41\",7,2026-11-23,\r\n";
 	struct report_filter f = { 0 };
 	struct report_count count;
 	char *text, *p;
@@ -297,17 +309,20 @@ test_errors(void **state)
 	enum report_format format;
 
 	(void)state;
-	assert_int_equal(report_rows(sys_real(), NULL, file, 1, &f, NULL,
-	    NULL, &count, &err), -1);
+	assert_int_equal(report_rows(sys_real(), NULL, file, 1, &f, NULL, NULL,
+			     &count, &err),
+	    -1);
 	file[0] = file_of("no header\r\nrow\r\n", 16);
-	assert_int_equal(report_rows(sys_real(), NULL, file, 1, &f, NULL,
-	    NULL, &count, &err), -1);
+	assert_int_equal(report_rows(sys_real(), NULL, file, 1, &f, NULL, NULL,
+			     &count, &err),
+	    -1);
 	assert_int_equal(err.code, VEX_DATA);
 	(void)unlink(file[0]);
 	free(file[0]);
 	file[0] = file_of("", 0);
-	assert_int_equal(report_rows(sys_real(), NULL, file, 1, &f, NULL,
-	    NULL, &count, &err), 0);
+	assert_int_equal(report_rows(sys_real(), NULL, file, 1, &f, NULL, NULL,
+			     &count, &err),
+	    0);
 	assert_int_equal(count.rows, 0);
 	(void)unlink(file[0]);
 	free(file[0]);

@@ -3,7 +3,8 @@
  * is not read; structs of closed connections are used again, `gen` tells
  * timers of an earlier use. Concurrency is counted as the client sees it:
  * before a new maximum is believed, connections that the other side has
- * closed already are taken out.
+ * closed already are taken out (so one that left before it was greeted may be
+ * missed, but none is counted that was not open at the same time).
  */
 #include <sys/epoll.h>
 #include <sys/ioctl.h>

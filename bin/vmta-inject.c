@@ -1,0 +1,306 @@
+/*
+ * vmta-inject: put mail into the spool. Options, rights, configuration; then
+ * one message from standard input, or a stream (vmta-inject-stream.c).
+ *
+ * It exits 0 only when all of it is on stable storage. A single message that
+ * is refused leaves nothing behind; what a crash leaves is invisible.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/esc.h"
+#include "base/stamp.h"
+#include "base/sys.h"
+#include "base/unit.h"
+#include "mail/xtext.h"
+#include "vmta-inject.h"
+
+enum {
+	O_CONFIG = 'C',
+	O_FROM = 'f',
+	O_HEADER = 't',
+	O_VERBOSE = 'v',
+	O_VMTA = 256,
+	O_JOB,
+	O_ENVID,
+	O_PRIORITY,
+	O_AT,
+	O_KEY,
+	O_BSMTP,
+	O_ALL,
+	O_REJECTS
+};
+
+static const struct cli_opt inject_opts[] = {
+	{ "config", 'C', "FILE", "read this configuration", O_CONFIG },
+	{ NULL, 'f', "SENDER", "envelope sender; <> for none", O_FROM },
+	{ "vmta", 0, "NAME", "VirtualMTA or pool that sends it", O_VMTA },
+	{ "job", 0, "ID", "the job that it belongs to", O_JOB },
+	{ "envid", 0, "ID", "envelope id, returned in notices", O_ENVID },
+	{ "priority", 0, "N", "0 to 100, higher goes first (50)", O_PRIORITY },
+	{ "at", 0, "TIME", "send it then, not before", O_AT },
+	{ "submit-id", 0, "KEY", "calls with the same key submit once", O_KEY },
+	{ NULL, 't', NULL, "recipients from To, Cc and Bcc too", O_HEADER },
+	{ NULL, 'v', NULL, "print id and recipients of messages", O_VERBOSE },
+	{ "bsmtp", 0, NULL, "read batch SMTP from FILEs", O_BSMTP },
+	{ "all-or-nothing", 0, NULL, "with --bsmtp: accept all, or nothing",
+	    O_ALL },
+	{ "rejects", 0, "FILE", "with --bsmtp: what was refused, and why",
+	    O_REJECTS },
+	CLI_END
+};
+
+static const struct cli_tool inject_tool = { "vmta-inject",
+	"[OPTION ...] [RCPT ...] < message\n"
+	"       vmta-inject --bsmtp [OPTION ...] [FILE ...]",
+	"put mail into the spool", inject_opts };
+
+/* An option whose value is a number or a time. */
+static int
+inject_value(struct inject *j, int id, const char *arg, struct verr *err)
+{
+	int64_t n;
+
+	if (id == O_PRIORITY) {
+		if (unit_int(arg, &n) == -1 || n > 100)
+			return (verr_set(err, VEX_USAGE,
+			    "--priority: not a number from 0 to 100"));
+		j->env.prio = (int)n;
+		return (0);
+	}
+	if (stamp_parse(arg, sys_now(sys_real()), &j->env.due) == -1)
+		return (verr_set(err, VEX_USAGE, "--at: not a time"));
+	return (0);
+}
+
+/* One option; 0 or -1. */
+static int
+inject_option(struct inject *j, int id, const char *arg, struct verr *err)
+{
+	switch (id) {
+	case O_CONFIG:
+		j->config = arg;
+		break;
+	case O_FROM:
+		j->sender = arg;
+		break;
+	case O_VMTA:
+		j->env.vmta = arg;
+		break;
+	case O_JOB:
+		j->env.job = arg;
+		break;
+	case O_ENVID:
+		buf_clear(&j->envid);
+		xtext_encode(arg, strlen(arg), &j->envid);
+		j->env.envid = buf_str(&j->envid);
+		break;
+	case O_KEY:
+		j->key = arg;
+		break;
+	case O_HEADER:
+		j->from_header = true;
+		break;
+	case O_VERBOSE:
+		j->verbose = true;
+		break;
+	case O_BSMTP:
+		j->bsmtp = true;
+		break;
+	case O_ALL:
+		j->all_or_nothing = true;
+		break;
+	case O_REJECTS:
+		j->rejects = arg;
+		break;
+	default:
+		return (inject_value(j, id, arg, err));
+	}
+	return (0);
+}
+
+/* What does not go together. */
+static int
+inject_usage(const struct inject *j, struct verr *err)
+{
+	if (j->bsmtp && (j->sender != NULL || j->from_header ||
+	    j->env.envid != NULL))
+		return (verr_set(err, VEX_USAGE,
+		    "-f, -t and --envid do not go with --bsmtp"));
+	if (!j->bsmtp && (j->all_or_nothing || j->rejects != NULL))
+		return (verr_set(err, VEX_USAGE,
+		    "--all-or-nothing and --rejects need --bsmtp"));
+	return (0);
+}
+
+/* `ID RECIPIENTS`, once it is durable. */
+static void
+inject_durable(void *arg, const char *id, size_t rcpts)
+{
+	(void)arg;
+	(void)printf("%s %zu\n", id, rcpts);
+}
+
+/* An address from the command line, in what is said about it. */
+static int
+inject_addr(const char *what, const char *text, enum addr_kind kind,
+    struct addr *ret_a, struct verr *err)
+{
+	struct buf b = BUF_INIT;
+
+	if (addr_parse(text, strlen(text), kind, ret_a, err) == 0)
+		return (0);
+	esc_line(&b, text, strlen(text) < 300 ? strlen(text) : 300);
+	(void)verr_prefix(err, "%s '%s'", what, buf_str(&b));
+	buf_release(&b);
+	return (-1);
+}
+
+/* The recipients that are operands. */
+static int
+inject_rcpts(const struct inject *j, struct submit *s, struct verr *err)
+{
+	struct submit_rcpt r = { .notify = NULL };
+	struct addr a;
+	int i;
+
+	for (i = 0; i < j->nrest; i++) {
+		if (inject_addr("recipient", j->rest[i], ADDR_RCPT, &a, err) ==
+		    -1)
+			return (-1);
+		r.smtp = a.smtp;
+		r.domain = addr_domain(&a);
+		if (submit_rcpt(s, &r, err) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+/* Standard input to its end. */
+static int
+inject_content(struct inject *j, struct submit *s, struct verr *err)
+{
+	ssize_t n;
+
+	while ((n = input_read(&j->in, STDIN_FILENO, -1, err)) > 0)
+		if (submit_data(s, j->in.p, (size_t)n, err) == -1)
+			return (-1);
+	if (n == INPUT_STOP)
+		return (verr_set(err, VEX_TEMP,
+		    "ended by a signal: nothing was accepted"));
+	return ((int)n);
+}
+
+/* The single message. */
+static int
+inject_message(struct inject *j, struct submit *s, struct verr *err)
+{
+	struct addr from;
+
+	if (j->sender != NULL) {
+		if (inject_addr("sender", j->sender, ADDR_SENDER, &from,
+			err) == -1)
+			return (-1);
+		j->env.from = &from;
+	}
+	if (submit_env_ok(s, &j->env, err) == -1)
+		return (-1);
+	if (j->nrest == 0 && !j->from_header)
+		return (verr_set(err, VEX_DATA, "no recipients"));
+	if (submit_begin(s, err) == -1 || inject_rcpts(j, s, err) == -1 ||
+	    inject_content(j, s, err) == -1 ||
+	    (j->from_header && submit_header_rcpts(s, err) == -1) ||
+	    submit_end(s, &j->env, err) == -1)
+		return (-1);
+	return (submit_finish(s, err));
+}
+
+/* Submit as told; the exit code. */
+static int
+inject_submit(struct inject *j, struct submit *s, const struct cli *cli)
+{
+	struct verr err = VERR_INIT;
+
+	if (j->verbose)
+		submit_on_durable(s, inject_durable, NULL);
+	if (input_init(&j->in, &err) == -1 ||
+	    (j->key != NULL && submit_key(s, j->key, &err) == -1))
+		return (cli_fail(cli, &err));
+	if (j->bsmtp)
+		return (inject_stream(j, s, cli));
+	if (inject_message(j, s, &err) == -1)
+		return (cli_fail(cli, &err));
+	return (cli_finish(cli));
+}
+
+/* The configuration: never the caller's when set-uid. */
+static int
+inject_conf(const struct inject *j, const struct rights *r,
+    struct conf **ret_c, struct verr *err)
+{
+	char *file = j->config != NULL && !r->secure ? strdup(j->config) :
+	    conf_default_path(r->secure);
+	int rc;
+
+	if (file == NULL)
+		return (verr_set(err, VEX_CONFIG, "no configuration file"));
+	rc = rights_conf_ok(r, file, err);
+	if (rc == 0)
+		rc = conf_open(sys_real(), file, ret_c, err);
+	free(file);
+	return (rc);
+}
+
+/* With options read: configuration, rights, submission. */
+static int
+inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
+{
+	struct submit_who who = { .source = r->source, .source_type = "api",
+		.source_mta = "localhost", .user = r->user, .uid = r->uid };
+	struct verr err = VERR_INIT;
+	struct conf *c = NULL;
+	struct submit *s;
+	int rc;
+
+	if (inject_conf(j, r, &c, &err) == -1)
+		return (cli_fail(cli, &err));
+	if (conf_stale(c) != NULL)
+		(void)fprintf(stderr, "%s\n", conf_stale(c));
+	if (rights_become_owner(c, &err) == -1) {
+		conf_unref(c);
+		return (cli_fail(cli, &err));
+	}
+	s = submit_open(sys_real(), c, &who);
+	rc = inject_submit(j, s, cli);
+	submit_close(s);
+	conf_unref(c);
+	return (rc);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct inject j = { .env = { .prio = -1 } };
+	struct verr err = VERR_INIT;
+	struct rights r;
+	struct cli cli;
+	int id, rc;
+
+	rights_init(&r);
+	cli_init(&cli, &inject_tool, argc, argv);
+	while ((id = cli_next(&cli, &err)) > 0)
+		if (inject_option(&j, id, cli.arg, &err) == -1)
+			return (cli_fail(&cli, &err));
+	if (id == CLI_DONE)
+		return (VEX_OK);
+	if (id == CLI_ERROR || inject_usage(&j, &err) == -1)
+		return (cli_fail(&cli, &err));
+	j.rest = cli.rest;
+	j.nrest = cli.nrest;
+	rc = inject_main(&j, &r, &cli);
+	input_release(&j.in);
+	buf_release(&j.envid);
+	return (rc);
+}

@@ -1,0 +1,77 @@
+/* The parts of vmta-inject. */
+#ifndef VMTA_INJECT_H
+#define VMTA_INJECT_H
+
+#include <sys/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cli.h"
+#include "conf/conf.h"
+#include "submit/submit.h"
+
+/* vmta-inject-rights.c: for whom, and as whom, we run. */
+
+struct rights {
+	bool secure; /* set-uid: nothing of the caller's is trusted */
+	uid_t uid;   /* of the caller */
+	char user[64]; /* his name, or his number */
+	char source[80]; /* `user:NAME` */
+};
+
+/*
+ * To be called first: descriptors 0 to 2 are open, umask 077, no core dump,
+ * signals as they are by default, and, set-uid, no environment.
+ */
+void rights_init(struct rights *r);
+/* Set-uid: may this configuration be trusted? 0, or -1 (VEX_CONFIG). */
+int rights_conf_ok(const struct rights *r, const char *file,
+    struct verr *err);
+/* Root becomes the owner of the spool, if that is another. 0 or -1. */
+int rights_become_owner(const struct conf *c, struct verr *err);
+/*
+ * open(2) with the caller's rights; nothing of the process may run in another
+ * thread meanwhile. fd, or -1 with err.
+ */
+int rights_open(const char *path, int flags, mode_t mode, struct verr *err);
+
+/* vmta-inject-input.c: reading, until a signal ends it. */
+
+enum { INPUT_IDLE = -2, INPUT_STOP = -3 };
+
+struct input {
+	int sig_fd; /* SIGINT and SIGTERM come here */
+	bool stopped;
+	char *p; /* what was read */
+	size_t cap;
+};
+
+/* Take the two signals; a second one ends the process at once. 0 or -1. */
+int input_init(struct input *in, struct verr *err);
+void input_release(struct input *in);
+/*
+ * Read from fd into in->p: octets read; 0: the end; INPUT_IDLE: nothing for
+ * wait_ms (-1: wait for ever); INPUT_STOP: a signal came; -1 with err.
+ */
+ssize_t input_read(struct input *in, int fd, int wait_ms, struct verr *err);
+
+/* vmta-inject.c, vmta-inject-stream.c */
+
+struct inject {
+	const char *config;
+	const char *sender; /* -f; NULL: not given */
+	struct submit_env env;
+	struct buf envid; /* xtext */
+	const char *key;  /* --submit-id */
+	const char *rejects;
+	bool from_header; /* -t */
+	bool bsmtp, all_or_nothing, verbose;
+	char **rest; /* operands */
+	int nrest;
+	struct input in;
+};
+
+/* --bsmtp: all files, the totals on standard output; the exit code. */
+int inject_stream(struct inject *j, struct submit *s, const struct cli *cli);
+
+#endif
