@@ -23,12 +23,15 @@ enum {
 };
 
 struct verr {
-	int code;	/* sysexits code, 0: no error */
-	int err;	/* errno behind it, 0: none */
+	int code;	 /* sysexits code, 0: no error */
+	int err;	 /* errno behind it, 0: none */
 	char text[1024]; /* one line, without newline */
 };
 
-#define VERR_INIT { 0, 0, "" }
+#define VERR_INIT        \
+	{                \
+		0, 0, "" \
+	}
 
 /* Fill err (may be NULL) with a code and a text; returns -1. errno is kept. */
 int verr_set(struct verr *err, int code, const char *fmt, ...)

@@ -91,8 +91,8 @@ file_replace(struct sys *sys, int dfd, const char *path, const void *p,
 }
 
 int
-file_write(struct sys *sys, int dfd, const char *path, const void *p,
-    size_t n, struct verr *err)
+file_write(struct sys *sys, int dfd, const char *path, const void *p, size_t n,
+    struct verr *err)
 {
 	return (file_replace(sys, dfd, path, p, n, true, err));
 }
@@ -107,8 +107,8 @@ file_write_fast(struct sys *sys, int dfd, const char *path, const void *p,
 int
 file_open_dir(struct sys *sys, int dfd, const char *path)
 {
-	return (sys->openat(sys, dfd, path,
-	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
+	return (sys->openat(sys, dfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+	    0));
 }
 
 int

@@ -20,8 +20,8 @@ int file_read(struct sys *sys, int dfd, const char *path, size_t max,
 int file_write(struct sys *sys, int dfd, const char *path, const void *p,
     size_t n, struct verr *err);
 /* As file_write without syncs, for what may be lost in a power failure. */
-int file_write_fast(struct sys *sys, int dfd, const char *path,
-    const void *p, size_t n, struct verr *err);
+int file_write_fast(struct sys *sys, int dfd, const char *path, const void *p,
+    size_t n, struct verr *err);
 /* Open a directory below dfd, no symlink followed; fd, or -1 with errno. */
 int file_open_dir(struct sys *sys, int dfd, const char *path);
 /* mkdir unless it is there, then fsync dfd when it was made. 0 or -1. */

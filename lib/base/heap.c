@@ -6,8 +6,7 @@
 #include "base/mem.h"
 
 void
-heap_init(struct heap *h, size_t size,
-    int (*cmp)(const void *a, const void *b))
+heap_init(struct heap *h, size_t size, int (*cmp)(const void *a, const void *b))
 {
 	memset(h, 0, sizeof(*h));
 	h->size = size;

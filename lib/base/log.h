@@ -11,8 +11,12 @@
 
 #include "base/err.h"
 
-enum log_level { LOG_LV_ERROR = 3, LOG_LV_WARN = 4, LOG_LV_INFO = 6,
-	LOG_LV_DEBUG = 7 };
+enum log_level {
+	LOG_LV_ERROR = 3,
+	LOG_LV_WARN = 4,
+	LOG_LV_INFO = 6,
+	LOG_LV_DEBUG = 7
+};
 
 /*
  * Open the log. tool: name for syslog. file: append there; NULL: standard

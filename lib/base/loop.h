@@ -40,8 +40,7 @@ void loop_io_want(struct loop_io *io, bool readable, bool writable);
 /* Call before close(fd). NULL is fine. */
 void loop_io_free(struct loop_io *io);
 
-struct loop_timer *loop_timer_new(struct loop *l, loop_timer_cb *cb,
-    void *arg);
+struct loop_timer *loop_timer_new(struct loop *l, loop_timer_cb *cb, void *arg);
 /* Fire once, ms milliseconds (>= 0) from now; replaces an earlier time. */
 void loop_timer_set(struct loop_timer *t, int64_t ms);
 void loop_timer_stop(struct loop_timer *t);

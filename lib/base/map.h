@@ -17,7 +17,10 @@ struct map {
 	size_t cap; /* power of two, or 0 */
 };
 
-#define MAP_INIT { NULL, 0, 0 }
+#define MAP_INIT           \
+	{                  \
+		NULL, 0, 0 \
+	}
 
 void map_init(struct map *m);
 /* Free table and keys; values are freed by free_value unless it is NULL. */

@@ -17,13 +17,13 @@ struct resolver_rr {
 };
 
 struct resolver_answer {
-	int rcode;	     /* DNS RCODE; -1: no answer (time-out, fault) */
-	bool secure;	     /* validated by DNSSEC */
-	bool bogus;	     /* validation failed */
-	uint32_t ttl;	     /* seconds */
-	const char *canon;   /* canonical name after CNAMEs, or NULL */
-	const char *why;     /* text of a fault, or NULL */
-	size_t n;	     /* records; rcode 0 and n 0: NODATA */
+	int rcode;	   /* DNS RCODE; -1: no answer (time-out, fault) */
+	bool secure;	   /* validated by DNSSEC */
+	bool bogus;	   /* validation failed */
+	uint32_t ttl;	   /* seconds */
+	const char *canon; /* canonical name after CNAMEs, or NULL */
+	const char *why;   /* text of a fault, or NULL */
+	size_t n;	   /* records; rcode 0 and n 0: NODATA */
 	const struct resolver_rr *rr;
 };
 

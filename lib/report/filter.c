@@ -166,10 +166,11 @@ static int
 walk_row(struct walk *w, const struct record_map *map, char *p, size_t n,
     const char *name, uint64_t line, struct verr *err)
 {
-	struct report_row row;
+	struct report_row row = { .type = 0 };
 
-	if (p == NULL || record_split(map, p, n, row.field) == -1 ||
-	    (row.type = record_type_bit(row.field[COL_TYPE])) == 0) {
+	if (p != NULL && record_split(map, p, n, row.field) == 0)
+		row.type = record_type_bit(row.field[COL_TYPE]);
+	if (row.type == 0) {
 		walk_bad(w, name, line);
 		return (0);
 	}

@@ -42,5 +42,4 @@ need() {
 }
 
 # The flags that tools which parse C need.
-# shellcheck disable=SC2034
 C_FLAGS=(-std=c17 -D_GNU_SOURCE '-DVMTA_VERSION="lint"' -Ilib)

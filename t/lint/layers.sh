@@ -48,4 +48,4 @@ FNR == 1 && !(from in at) {
 		}
 	}
 }
-END { exit bad }'
+END { exit bad }' || exit 1

@@ -103,7 +103,7 @@ struct txn {
 	bool bol, cr;  /* after CRLF; after a CR at the end of a read */
 	bool in_header;
 	uint64_t line_len;
-	uint64_t drop_at; /* 0: never */
+	uint64_t drop_at; /* UINT64_MAX: never */
 	const struct rule *drop;
 	unsigned faults;    /* bit set of what was reported for it */
 	struct buf hdr;	    /* header field being collected */
