@@ -2,6 +2,7 @@
 
 load helper/common
 load helper/runq
+bats_require_minimum_version 1.5.0
 
 setup() {
 	make_prefix
@@ -18,8 +19,10 @@ teardown() {
 	waiting 1
 	deliver
 	equal 1 "$(sink_count messages)"
+	equal 1 "$(sink_count connections)"
 	equal "127.0.0.1	v1.example	s@sender.example	b@rcpt.example" \
-		"$(sink_log msg | field src ehlo from rcpt | tr -d '<>')"
+		"$(sink_log msg | field src ehlo from rcpt |
+			sed 's/[<>]//g; s/ SIZE=[^\t]*//')"
 	sink_strict
 	all_final 1
 	equal "r=1 d=1" "$(types | tr ' ' '\n' | sort -r | xargs)"
@@ -27,7 +30,7 @@ teardown() {
 		"$(accounting type rcpt dlvSourceIp dsnStatus vmta jobId \
 			envId queue type=d)"
 	logged delivered b@rcpt.example
-	grep -q '^Subject: test' "$SINK_DIR"/store/1.eml
+	grep -q '^Subject: test' "$SINK_DIR"/store/*1.eml
 	# And never again.
 	deliver --now
 	equal 1 "$(sink_count messages)"
@@ -52,8 +55,18 @@ teardown() {
 	all_final 4
 	equal 1 "$(journal msgId type=d | sort -u | wc -l)"
 	equal "0 1 2 3" "$(journal rcptIndex type=d | sort -n | xargs)"
-	# One connection: the three queues have the same hosts and settings.
+	# No connection without a message.
+	[ "$(sink_count connections)" -le 3 ]
+}
+
+@test "one connection for three domains with the same hosts" {
+	start_sink
+	rconf1 'max-smtp-out = 1'
+	send a@one.example c@two.example d@three.example
+	deliver
+	equal 3 "$(sink_count messages)"
 	equal 1 "$(sink_count connections)"
+	all_final 3
 }
 
 @test "1,000 messages over 50 VirtualMTAs: each from its own address" {

@@ -17,6 +17,8 @@
 #include "base/sys.h"
 #include "conf/conf.h"
 #include "report/live.h"
+#include "shape/netcheck.h"
+#include "shape/source.h"
 #include "spool/list.h"
 #include "spool/spool.h"
 
@@ -42,6 +44,7 @@ struct live {
 	size_t n_vmta;
 	/* of the VirtualMTA at hand: */
 	const char *name;
+	bool no_source; /* none of its addresses is on this machine */
 	struct map queue; /* domain -> struct live_queue */
 	struct live_queue *cur;
 	enum batch_area area;
@@ -188,12 +191,34 @@ on_vmta(void *arg, const char *name, bool foreign)
 	return (0);
 }
 
+/* Has the VirtualMTA no address that it could send from? */
+static bool
+no_source(const struct live *l, const char *name)
+{
+	const struct conf_vmta *v = l->conf != NULL ? conf_vmta(l->conf, name) :
+						      NULL;
+	struct netcheck *nc;
+	struct source_set *set;
+	struct verr err = VERR_INIT;
+	bool none;
+
+	if (v == NULL || (nc = netcheck_new(&err)) == NULL)
+		return (false); /* cannot be said */
+	set = source_set_new(nc, v->addr, v->naddr);
+	none = source_usable(set) == 0;
+	source_set_free(set);
+	nc->free(nc);
+	return (none);
+}
+
 /* In one word: what keeps it, or that nothing does. */
 static const char *
 queue_state(const struct live *l, const struct live_queue *q)
 {
 	if (l->conf != NULL && conf_vmta(l->conf, q->vmta) == NULL)
 		return ("orphan");
+	if (l->no_source)
+		return ("no-source-address");
 	if (pause_match(l->pauses, q->domain, q->vmta, NULL) ||
 	    (q->paused > 0 && q->paused + q->held == q->rcpts))
 		return ("paused");
@@ -315,6 +340,7 @@ live_walk(struct spool *sp, const struct conf *conf,
 		qsort(l.vmta, l.n_vmta, sizeof(*l.vmta), name_cmp);
 	for (i = 0; i < l.n_vmta; i++) {
 		l.name = l.vmta[i];
+		l.no_source = no_source(&l, l.name);
 		if (rc == 0)
 			rc = vmta_show(&l, cb, arg, err);
 		free(l.vmta[i]);

@@ -81,7 +81,7 @@ retry_load(struct worker *w, struct queue *q)
 	rc = retry_state_read(w->spool, q->vmta->name, q->domain, &st, &err);
 	if (rc == -1)
 		log_err(&err);
-	if (rc != 1)
+	if (rc != 0)
 		return;
 	q->step = st.step;
 	q->failing_since = st.since;

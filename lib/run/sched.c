@@ -166,6 +166,11 @@ sched_open(struct worker *w, struct queue *q)
 	const struct source *src = NULL;
 	struct limit_answer a;
 
+	sess_limits(w, q, list);
+	a = limit_ask(list, SESS_LIMITS, loop_now(w->loop), 1);
+	q->limited = a.now ? LIMIT_NONE : a.why;
+	if (!a.now)
+		return (false); /* before an address has its turn */
 	while (q->target < q->route->dns->n) {
 		target = &q->route->dns->target[q->target];
 		src = sched_source(w, q, target->addr.sa.sa_family);
@@ -179,7 +184,6 @@ sched_open(struct worker *w, struct queue *q)
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
 		return (false);
 	}
-	sess_limits(w, q, list);
 	a = limit_take(list, SESS_LIMITS, loop_now(w->loop), 1);
 	q->limited = a.now ? LIMIT_NONE : a.why;
 	if (!a.now)

@@ -23,6 +23,7 @@
 #define WAL_DELAY_MS 4	   /* how long a lonely record waits for company */
 #define WAL_GROUP 64	   /* records that do not wait */
 #define WAL_RETRY_MS 1000  /* after a full disk */
+#define WAL_CLEAN_MS 3600000
 #define WAL_EXPORT_MS 1000 /* between two looks of the acct-files */
 
 /* An acct-file section and the thread that serves it. */
@@ -36,6 +37,15 @@ struct wal_export {
 	bool busy;
 	bool failed;
 	bool complained;
+};
+
+/* The removal of old segments, and what it must not outlive. */
+struct wal_clean {
+	struct worker *w;
+	struct conf *conf;
+	struct acct_file *files;
+	struct export_job job;
+	struct verr err;
 };
 
 struct wal {
@@ -53,6 +63,8 @@ struct wal {
 	bool checkpointing;
 	bool checkpoint_failed;
 	int64_t next_export; /* monotonic ms */
+	int64_t next_clean;
+	bool cleaning;
 	struct wal_export *export;
 	size_t n_export;
 };
@@ -388,6 +400,59 @@ wal_on_exported(void *arg)
 	x->complained = x->failed;
 }
 
+/* In the other thread: segments that are old and exported go. */
+static void
+wal_on_clean(void *arg)
+{
+	struct wal_clean *c = arg;
+
+	if (export_clean(&c->job, &c->err) == 0)
+		c->err.code = VEX_OK;
+}
+
+static void
+wal_on_cleaned(void *arg)
+{
+	struct wal_clean *c = arg;
+
+	if (c->err.code != VEX_OK)
+		log_err(&c->err);
+	c->w->wal->cleaning = false;
+	free(c->files);
+	conf_unref(c->conf);
+	free(c);
+}
+
+/* Once an hour. */
+static void
+wal_clean_start(struct worker *w)
+{
+	struct wal *wal = w->wal;
+	struct wal_clean *c;
+	size_t i;
+
+	if (wal->cleaning || loop_now(w->loop) < wal->next_clean)
+		return;
+	wal->next_clean = loop_now(w->loop) + WAL_CLEAN_MS;
+	c = xcalloc(1, sizeof(*c));
+	c->w = w;
+	c->conf = conf_ref(w->conf);
+	c->files = xcalloc(wal->n_export, sizeof(*c->files));
+	for (i = 0; i < wal->n_export; i++)
+		c->files[i] = wal->export[i].file;
+	c->job = (struct export_job) {
+		.sp = w->spool,
+		.file = c->files,
+		.n_files = wal->n_export,
+		.now = sys_now(w->sys),
+		.journal_keep = conf_global(w->conf)->journal_keep,
+	};
+	c->err.code = VEX_IO;
+	wal->cleaning = true;
+	if (loop_work(w->loop, wal_on_clean, wal_on_cleaned, c) == -1)
+		wal_on_cleaned(c);
+}
+
 /* A look of one acct-file at the journal, in a thread of its own. */
 static void
 wal_export_start(struct wal_export *x)
@@ -445,6 +510,7 @@ wal_tick(struct worker *w)
 	wal->next_export = loop_now(w->loop) + WAL_EXPORT_MS;
 	for (i = 0; i < wal->n_export; i++)
 		wal_export_start(&wal->export[i]);
+	wal_clean_start(w);
 }
 
 int
@@ -458,6 +524,7 @@ wal_open(struct worker *w, struct verr *err)
 		return (-1);
 	}
 	TAILQ_INIT(&wal->waiting);
+	wal->next_clean = loop_now(w->loop) + WAL_CLEAN_MS;
 	wal->timer = loop_timer_new(w->loop, wal_on_timer, w);
 	w->wal = wal;
 	wal_export_load(w);
@@ -477,6 +544,7 @@ wal_export_last(struct worker *w)
 		.n_files = wal->n_export,
 		.now = sys_now(w->sys),
 		.journal_keep = conf_global(w->conf)->journal_keep,
+		.wait = true, /* another worker may be at it, and end sooner */
 	};
 	size_t i;
 
@@ -496,7 +564,8 @@ wal_close(struct worker *w, struct verr *err)
 
 	if (wal == NULL)
 		return (0);
-	while (wal->chunk != NULL || wal->checkpointing || wal_exporting(wal))
+	while (wal->chunk != NULL || wal->checkpointing || wal->cleaning ||
+	    wal_exporting(wal))
 		loop_turn(w->loop, true);
 	rc = journal_sync(wal->j, &durable, err);
 	wal_apply(w, durable);

@@ -303,6 +303,7 @@ work_take_from(struct worker *w, struct work *k, const char *source,
 		k->flag[slot[i]] = WORK_TAKEN;
 	k->busy += n;
 	t->loaded = true;
+	(void)work_find(w, k, NULL); /* no connection for what is taken */
 	return (true);
 }
 

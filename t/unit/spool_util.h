@@ -116,6 +116,7 @@ struct t_sys {
 	int error;
 	long n;
 	long syncs;
+	char kind[4096]; /* of the calls: o open, w write, s sync, x other */
 };
 
 static struct sys t_real;
@@ -129,10 +130,12 @@ t_wall(struct sys *s)
 
 /* Before a call: shall it fail? */
 static inline bool
-t_before(struct sys *s)
+t_before(struct sys *s, char kind)
 {
 	struct t_sys *t = (struct t_sys *)(void *)s;
 
+	if (t->n < (long)sizeof(t->kind))
+		t->kind[t->n] = kind;
 	t->n++;
 	if (t->fault != T_ERROR || t->n != t->at)
 		return (false);
@@ -159,13 +162,13 @@ t_part(struct sys *s, size_t n)
 	return (t->fault == T_KILL_HALF && t->n == t->at ? n / 2 : n);
 }
 
-#define T_CALL(type, name, params, call)                                      \
+#define T_CALL(kind, type, name, params, call)                                \
 	static inline type t_##name params                                    \
 	{                                                                     \
 		type rc;                                                      \
 		int saved;                                                    \
                                                                               \
-		if (t_before(s))                                              \
+		if (t_before(s, kind))                                        \
 			return (-1);                                          \
 		rc = call;                                                    \
 		saved = errno;                                                \
@@ -174,28 +177,28 @@ t_part(struct sys *s, size_t n)
 		return (rc);                                                  \
 	}
 
-T_CALL(int, openat, (struct sys *s, int d, const char *p, int f, mode_t m),
+T_CALL('o', int, openat, (struct sys *s, int d, const char *p, int f, mode_t m),
     t_real.openat(&t_real, d, p, f, m))
-T_CALL(ssize_t, write, (struct sys *s, int fd, const void *p, size_t n),
+T_CALL('w', ssize_t, write, (struct sys *s, int fd, const void *p, size_t n),
     t_real.write(&t_real, fd, p, t_part(s, n)))
-T_CALL(ssize_t, pwrite,
+T_CALL('w', ssize_t, pwrite,
     (struct sys *s, int fd, const void *p, size_t n, off_t o),
     t_real.pwrite(&t_real, fd, p, t_part(s, n), o))
-T_CALL(ssize_t, pread, (struct sys *s, int fd, void *p, size_t n, off_t o),
+T_CALL('x', ssize_t, pread, (struct sys *s, int fd, void *p, size_t n, off_t o),
     t_real.pread(&t_real, fd, p, n, o))
-T_CALL(int, renameat,
+T_CALL('x', int, renameat,
     (struct sys *s, int a, const char *o, int b, const char *n),
     t_real.renameat(&t_real, a, o, b, n))
-T_CALL(int, linkat,
+T_CALL('x', int, linkat,
     (struct sys *s, int a, const char *o, int b, const char *n),
     t_real.linkat(&t_real, a, o, b, n))
-T_CALL(int, unlinkat, (struct sys *s, int d, const char *p, int f),
+T_CALL('x', int, unlinkat, (struct sys *s, int d, const char *p, int f),
     t_real.unlinkat(&t_real, d, p, f))
-T_CALL(int, mkdirat, (struct sys *s, int d, const char *p, mode_t m),
+T_CALL('x', int, mkdirat, (struct sys *s, int d, const char *p, mode_t m),
     t_real.mkdirat(&t_real, d, p, m))
-T_CALL(int, ftruncate, (struct sys *s, int fd, off_t n),
+T_CALL('x', int, ftruncate, (struct sys *s, int fd, off_t n),
     t_real.ftruncate(&t_real, fd, n))
-T_CALL(int, fallocate, (struct sys *s, int fd, int m, off_t o, off_t n),
+T_CALL('x', int, fallocate, (struct sys *s, int fd, int m, off_t o, off_t n),
     t_real.fallocate(&t_real, fd, m, o, n))
 
 /* A failing close closes all the same. */
@@ -204,7 +207,7 @@ t_close(struct sys *s, int fd)
 {
 	int rc = t_real.close(&t_real, fd);
 
-	if (t_before(s))
+	if (t_before(s, 'x'))
 		return (-1);
 	t_after(s);
 	return (rc);
@@ -214,7 +217,7 @@ static inline int
 t_sync(struct sys *s, int fd)
 {
 	(void)fd;
-	if (t_before(s))
+	if (t_before(s, 's'))
 		return (-1);
 	((struct t_sys *)(void *)s)->syncs++;
 	t_after(s);
