@@ -114,7 +114,7 @@ work_requeue(struct worker *w, struct work *k, struct verr *err)
 	return (batch_requeue(k->batch, err));
 }
 
-/* Does the name of k say that it is due, when nothing in it is? */
+/* Does the name of k promise too late a time, or is it due in vain? */
 static bool
 work_misnamed(struct worker *w, const struct work *k)
 {
@@ -123,7 +123,7 @@ work_misnamed(struct worker *w, const struct work *k)
 
 	batch_name_now(k->batch, &fit);
 	return (batch_name_parse(batch_file(k->batch), &file) == -1 ||
-	    (file.due <= now && fit.due > now));
+	    file.due > fit.due || (file.due <= now && fit.due > now));
 }
 
 /* Nothing of k is in flight: unlink it, or put it back into the plan. */

@@ -36,7 +36,8 @@
 void
 worker_kick(struct worker *w)
 {
-	if (!loop_timer_active(w->sched_timer))
+	/* a tool that owns for a moment (run/ask.c) does not schedule */
+	if (w->sched_timer != NULL && !loop_timer_active(w->sched_timer))
 		loop_timer_set(w->sched_timer, 0);
 }
 
@@ -166,7 +167,7 @@ worker_done(struct worker *w)
 void
 worker_stop(struct worker *w, bool at_once)
 {
-	if (!w->stopping)
+	if (!w->stopping && w->stop_timer != NULL)
 		loop_timer_set(w->stop_timer, WORKER_GRACE_MS);
 	w->stopping = true;
 	sess_stop_all(w, at_once);
