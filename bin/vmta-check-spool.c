@@ -42,7 +42,7 @@ check(const struct cli *cli, const char *file, bool repair)
 {
 	struct verr err = VERR_INIT;
 	struct spool *sp = NULL;
-	struct spool_tally tally;
+	struct spool_tally tally = { 0 };
 	struct conf *c;
 	int rc;
 

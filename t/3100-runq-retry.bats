@@ -50,20 +50,31 @@ run_has() {
 @test "a 5xx bounces with its category, wherever it comes" {
 	start_sink --reply 'mail:a@* 550 5.7.1 Sender refused' \
 		--reply 'dot:b@* 554 5.7.1 Spam' \
-		--reply 'rcpt:full@* 552 5.2.2 Mailbox full' \
-		--reply 'rcpt:multi@* 550-5.1.1 One\n550 5.1.1 Two'
+		--reply 'rcpt:full@* 550 5.2.2 Mailbox full' \
+		--reply 'rcpt:multi@* 550 5.1.1 One\n5.1.1 Two'
 	rconf1
 	message | inject -f a@sender.example r1@one.example r2@one.example
 	message | inject -f b@sender.example r3@one.example
-	message | inject -f c@sender.example full@one.example r4@one.example
+	message | inject -f c@sender.example full@one.example r4@one.example \
+		multi@one.example
 	deliver
-	equal "b=4 d=1 r=5" "$(types)"
+	equal "b=5 d=1 r=6" "$(types)"
 	equal 2 "$(journal rcpt type=b 'dsnDiag=smtp;550 5.7.1 Sender refused' |
 		wc -l)"
 	equal r3@one.example "$(journal rcpt type=b \
 		'dsnDiag=smtp;554 5.7.1 Spam')"
 	equal quota-issues "$(journal bounceCat rcpt=full@one.example type=b)"
-	all_final 5
+	[[ $(journal dsnDiag rcpt=multi@one.example type=b) == *One*Two ]]
+	all_final 6
+}
+
+@test "552 5.2.2 to RCPT is a full mailbox, not too many recipients" {
+	start_sink --reply 'rcpt 552 5.2.2 Mailbox full'
+	rconf1
+	send full@one.example
+	deliver
+	equal "b=1 r=1" "$(types)"
+	all_final 1
 }
 
 @test "a 4xx to MAIL, RCPT, DATA and the end of data is a t record each" {
@@ -136,8 +147,7 @@ run_has() {
 	HOSTS="'[127.0.0.2]:$SINK_PORT'" rconf1 'bounce-after = 1h'
 	send_many 1 5 one.example
 	deliver
-	equal "r=5 tq=1" "$(types | sed 's/^r=0 //')" ||
-		equal "tq=1" "$(types)"
+	equal "queue tq" "$(journal type | grep -v '^r$' | sed 's/^/queue /')"
 	waiting 5
 	HOSTS="'[127.0.0.2]:$SINK_PORT'" rconf1 'bounce-after = 0s'
 	deliver

@@ -14,8 +14,8 @@
 void esc_line(struct buf *b, const char *p, size_t n);
 /* Append n bytes as a JSON string with its quotes (RFC 8259). */
 void esc_json(struct buf *b, const char *p, size_t n);
-/* Length of the UTF-8 sequence at p (1 to 4), 0 if it is none. */
-size_t esc_utf8(const char *p, size_t n);
+/* Length of the UTF-8 sequence at s (1 to 4), 0 if it is none. */
+size_t esc_utf8(const char *s, size_t n);
 /* Is all of it UTF-8? */
 bool esc_is_utf8(const char *p, size_t n);
 

@@ -105,7 +105,7 @@ unit_interval(const char *s, int64_t *ret_ms)
 			return (-1);
 		bare = *s == '\0';
 		f = unit_time_factor(&s);
-		if (f < 0 || (bare && sum > 0))
+		if (f <= 0 || (bare && sum > 0))
 			return (-1);
 		if (n > (INT64_MAX - sum) / f)
 			return (-1);

@@ -323,7 +323,7 @@ listing_print(struct spool *sp, const struct conf *conf,
     const struct selection *sel, int64_t now, FILE *out,
     enum report_format format, struct listing_count *ret_n, struct verr *err)
 {
-	struct report_out table;
+	struct report_out table = { 0 };
 	struct listing l = { .sp = sp, .conf = conf, .sel = sel, .now = now,
 		.out = out != NULL ? &table : NULL, .count = ret_n,
 		.err = err };

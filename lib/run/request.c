@@ -314,9 +314,9 @@ request_on_file(void *arg, const struct control_request *rq)
 	struct control_reply rep = { 0 };
 	struct verr err = VERR_INIT;
 
-	if (request_apply(w, rq->command, rq->option, rq->n, &rep, &err) == -1)
-		log_err(&err);
-	else if (control_answer(w->spool, &rq->id, w->id.s, &rep, &err) == -1)
+	if (request_apply(w, rq->command, rq->option, rq->n, &rep, &err) ==
+		-1 ||
+	    control_answer(w->spool, &rq->id, w->id.s, &rep, &err) == -1)
 		log_err(&err);
 	log_event(LOG_LV_INFO, "request", "command", rq->command, "matched",
 	    log_num((int64_t)rep.matched), "changed",

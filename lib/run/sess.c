@@ -306,8 +306,7 @@ sess_pick(struct sess *s)
 			continue;
 		}
 		if (!sess_may_serve(s, q) ||
-		    work_take(s->w, q, s->source, sess_rcpt_max(s), &s->txn) <=
-			0)
+		    !work_take(s->w, q, s->source, sess_rcpt_max(s), &s->txn))
 			continue;
 		route_deactivate(q);
 		route_activate(q); /* to the end of the line */

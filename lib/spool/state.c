@@ -84,11 +84,11 @@ retry_state_read(struct spool *sp, const char *vmta, const char *domain,
 	if (fd == -1)
 		return (errno == ENOENT ? 1 : -1);
 	rc = file_read(sp->sys, fd, domain, STATE_MAX, &b, err);
-	if (rc == -1 && errno == ENOENT)
+	/* a damaged one: as if the queue had not failed */
+	if ((rc == -1 && errno == ENOENT) ||
+	    (rc == 0 &&
+		store_lines(&b, "vmta-retry 1", retry_line, ret_st) == -1))
 		rc = 1;
-	else if (rc == 0 &&
-	    store_lines(&b, "vmta-retry 1", retry_line, ret_st) == -1)
-		rc = 1; /* damaged: as if it had not failed */
 	(void)sp->sys->close(sp->sys, fd);
 	buf_release(&b);
 	if (rc != 0)

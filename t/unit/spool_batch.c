@@ -1,4 +1,5 @@
 /* spool/name, commit, batch: what is put in comes out, hostile or not. */
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <signal.h>
 
@@ -608,9 +609,9 @@ test_directory_race(void **state)
 	char path[600];
 	struct commit *c;
 	struct id id;
+	pid_t pid, parent = getpid();
 	unsigned int i;
 	int status;
-	pid_t pid;
 
 	(void)state;
 	(void)snprintf(path, sizeof(path), "%s/queue/news/new/example.com",
@@ -618,8 +619,11 @@ test_directory_race(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		for (;;)
+		/* goes with the parent, whatever becomes of it */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (getppid() == parent)
 			(void)rmdir(path);
+		_exit(0);
 	}
 	for (i = 0; i < 200; i++) {
 		c = commit_new(sp);

@@ -1,0 +1,104 @@
+# vmta-runq killed at random moments (VMTA_KILLS times, 5 unless told): every
+# recipient one final record, none lost, few twice.
+
+load helper/common
+load helper/runq
+# bats file_tags=slow
+
+setup() {
+	make_prefix
+}
+
+teardown() {
+	end_test
+}
+
+# kill_runs MESSAGES OPTION...: start a run, kill it when a random number of
+# further messages has arrived, again and again.
+kill_runs() {
+	local total=$1 kills=${VMTA_KILLS:-5} i at seen=0
+	shift
+	RANDOM=$SEED
+	for ((i = 0; i < kills; i++)); do
+		at=$((seen + RANDOM % (total / kills) + 1))
+		start_runq "$@"
+		wait_until arrived_or_gone "$at" "$RUNQ_PID"
+		kill -s KILL "$RUNQ_PID" 2>/dev/null || true
+		wait_until gone "$RUNQ_PID"
+		seen=$(sink_log msg | wc -l)
+	done
+}
+
+arrived_or_gone() {
+	gone "$2" || [ "$(sink_count messages)" -ge "$1" ]
+}
+
+# each_arrived N ALLOWED: each of N numbers, at most ALLOWED more.
+each_arrived() {
+	local n twice
+	n=$(sink_log msg | grep 'reply=2' | field rcpt | tr ' ' '\n' |
+		sort -u | wc -l)
+	equal "$1" "$n" 'recipients that the sink saw' || return 1
+	twice=$(($(sink_log msg | grep 'reply=2' | field rcpt | tr ' ' '\n' |
+		wc -l) - $1))
+	echo "# duplicates: $twice" >&3
+	[ "$twice" -le "$2" ] || fail "$twice duplicates, $2 are allowed"
+}
+
+seed() {
+	SEED=${VMTA_SEED:-$((RANDOM * 32768 + RANDOM))}
+	echo "VMTA_SEED=$SEED" # shown when the test fails
+}
+
+@test "kill -9 of a run of 2,000 messages" {
+	seed
+	start_sink
+	rconf1
+	send_many 1 2000 a.example b.example c.example d.example
+	kill_runs 2000
+	deliver
+	deliver --now
+	all_final 2000
+	each_arrived 2000 $((256 * ${VMTA_KILLS:-5}))
+}
+
+@test "kill -9: transactions of 100 recipients, some deferred, some refused" {
+	seed
+	start_sink --reply 'rcpt:*7@* per-rcpt first=1 451 4.7.1 Later' \
+		--reply 'rcpt:*3@* 550 5.1.1 No'
+	rconf1 'retry-after = 5h'
+	for i in $(seq 20); do
+		# shellcheck disable=SC2046
+		send $(seq -f 'r%g@one.example' $((i * 100 - 99)) $((i * 100)))
+	done
+	kill_runs 1500
+	deliver
+	deliver --now
+	all_final 2000
+	equal 200 "$(journal type type=b | wc -l)"
+	each_arrived 1800 $((256 * ${VMTA_KILLS:-5}))
+}
+
+@test "kill -9 of three workers and their parent" {
+	seed
+	start_sink
+	for i in $(seq 9); do
+		echo "virtual-mta v$i { smtp-source-host = '127.9.$i.7 v$i.example' }"
+	done | rconf
+	for i in $(seq 9); do
+		send_many $((i * 200 - 199)) $((i * 200)) a.example b.example -- \
+			--vmta "v$i"
+	done
+	kill_runs 1800 --workers 3
+	# Workers may be at their end still.
+	wait_until no_live_worker
+	deliver
+	deliver --now
+	all_final 1800
+	each_arrived 1800 $((3 * 256 * ${VMTA_KILLS:-5}))
+}
+
+# A run that owns all of them: nobody else does.
+no_live_worker() {
+	"$P/bin/vmta-runq" --now && [ -z "$(find "$P/spool/acct" -name '*.live')" ]
+}
