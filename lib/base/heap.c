@@ -33,7 +33,7 @@ heap_room(struct heap *h)
 {
 	if (h->n + 2 <= h->cap)
 		return;
-	h->cap = h->cap > 0 ? h->cap * 2 : 8;
+	h->cap = h->cap > 0 ? h->cap * 2 : 2;
 	h->p = xreallocarray(h->p, h->cap, h->size);
 }
 
