@@ -58,10 +58,8 @@ check(const struct cli *cli, const char *file, bool repair)
 	(void)fprintf(stderr,
 	    "%llu virtual-mta, %llu batches, %llu messages, "
 	    "%llu open recipients, %llu findings\n",
-	    (unsigned long long)tally.vmtas,
-	    (unsigned long long)tally.batches,
-	    (unsigned long long)tally.messages,
-	    (unsigned long long)tally.open,
+	    (unsigned long long)tally.vmtas, (unsigned long long)tally.batches,
+	    (unsigned long long)tally.messages, (unsigned long long)tally.open,
 	    (unsigned long long)tally.findings);
 	rc = cli_finish(cli);
 	return (rc == VEX_OK && tally.findings > 0 ? VEX_PART : rc);

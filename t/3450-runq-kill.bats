@@ -13,20 +13,32 @@ teardown() {
 	end_test
 }
 
-# kill_runs MESSAGES OPTION...: start a run, kill it when a random number of
-# further messages has arrived, again and again.
+# kill_runs WORKERS: start a run, kill it when a random share of what is left
+# has arrived, again and again.
 kill_runs() {
-	local total=$1 kills=${VMTA_KILLS:-5} i at seen=0
-	shift
+	local kills=${VMTA_KILLS:-5} i left seen hit=0
 	RANDOM=$SEED
 	for ((i = 0; i < kills; i++)); do
-		at=$((seen + RANDOM % (total / kills) + 1))
-		start_runq "$@"
-		wait_until arrived_or_gone "$at" "$RUNQ_PID"
-		kill -s KILL "$RUNQ_PID" 2>/dev/null || true
+		seen=$(sink_count messages)
+		left=$((($(vqueue count) - 256 * $1) / RCPTS))
+		[ $left -gt 0 ] || break
+		start_runq --workers "$1"
+		wait_until arrived_or_gone \
+			$((seen + RANDOM % (left / (kills - i) + 1))) "$RUNQ_PID"
+		alive "$RUNQ_PID" && hit=$((hit + 1))
+		kill_run "$RUNQ_PID"
 		wait_until gone "$RUNQ_PID"
-		seen=$(sink_log msg | wc -l)
 	done
+	echo "# killed $hit times of $kills" >&3
+	[ $hit -ge 3 ] || fail "only $hit kills met a run"
+}
+
+# The run and its workers.
+kill_run() {
+	local workers
+	workers=$(cat "/proc/$1/task/$1/children" 2>/dev/null) || true
+	# shellcheck disable=SC2086
+	kill -s KILL "$1" $workers 2>/dev/null || true
 }
 
 arrived_or_gone() {
@@ -52,26 +64,29 @@ seed() {
 
 @test "kill -9 of a run of 2,000 messages" {
 	seed
-	start_sink
+	start_sink --delay 'bdat 40'
 	rconf1
 	send_many 1 2000 a.example b.example c.example d.example
-	kill_runs 2000
+	RCPTS=1
+	kill_runs 1
 	deliver
 	deliver --now
 	all_final 2000
 	each_arrived 2000 $((256 * ${VMTA_KILLS:-5}))
 }
 
-@test "kill -9: transactions of 100 recipients, some deferred, some refused" {
+@test "kill -9: several recipients a message, some deferred, some refused" {
 	seed
-	start_sink --reply 'rcpt:*7@* per-rcpt first=1 451 4.7.1 Later' \
+	start_sink --delay 'bdat 20' --reply 'rcpt:*7@* per-rcpt first=1 451 4.7.1 Later' \
 		--reply 'rcpt:*3@* 550 5.1.1 No'
-	rconf1 'retry-after = 5h'
+	rconf1 'retry-after = 5h' 'max-smtp-out = 3' \
+		'max-rcpt-per-transaction = 10'
 	for i in $(seq 20); do
 		# shellcheck disable=SC2046
 		send $(seq -f 'r%g@one.example' $((i * 100 - 99)) $((i * 100)))
 	done
-	kill_runs 1500
+	RCPTS=10
+	kill_runs 1
 	deliver
 	deliver --now
 	all_final 2000
@@ -81,7 +96,7 @@ seed() {
 
 @test "kill -9 of three workers and their parent" {
 	seed
-	start_sink
+	start_sink --delay 'bdat 40'
 	for i in $(seq 9); do
 		echo "virtual-mta v$i { smtp-source-host = '127.9.$i.7 v$i.example' }"
 	done | rconf
@@ -89,7 +104,8 @@ seed() {
 		send_many $((i * 200 - 199)) $((i * 200)) a.example b.example -- \
 			--vmta "v$i"
 	done
-	kill_runs 1800 --workers 3
+	RCPTS=1
+	kill_runs 3
 	# Workers may be at their end still.
 	wait_until no_live_worker
 	deliver

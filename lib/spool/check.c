@@ -55,11 +55,12 @@ struct check {
 
 /* Report the file in c->path. */
 static void
-check_report(struct check *c, const char *what, bool repairable,
-    bool repaired)
+check_report(struct check *c, const char *what, bool repairable, bool repaired)
 {
-	struct spool_finding f = { .path = buf_str(&c->path), .what = what,
-		.repairable = repairable, .repaired = repaired };
+	struct spool_finding f = { .path = buf_str(&c->path),
+		.what = what,
+		.repairable = repairable,
+		.repaired = repaired };
 
 	if (!repaired)
 		c->tally->findings++;
@@ -169,8 +170,10 @@ check_opened(struct check *c, struct batch *b, const struct batch_name *n)
 	if ((rc = check_contents(c, b)) == -1)
 		return (-1);
 	if (rc == 0) {
-		check_report(c, "a content is missing or does not fit its"
-		    " hash", false, false);
+		check_report(c,
+		    "a content is missing or does not fit its"
+		    " hash",
+		    false, false);
 		return (0);
 	}
 	batch_name_now(b, &now);
@@ -217,13 +220,24 @@ check_batch(void *arg, const char *file, const struct batch_name *n)
 	return (0);
 }
 
+/* Is what c->path names a directory (or gone)? */
+static bool
+check_dir(const struct check *c)
+{
+	struct stat st;
+
+	return (c->sp->sys->fstatat(c->sp->sys, c->sp->fd, c->path.p, &st,
+		    AT_SYMLINK_NOFOLLOW) == -1 ||
+	    S_ISDIR(st.st_mode));
+}
+
 static int
 check_domain(void *arg, const char *domain, bool foreign)
 {
 	struct check *c = arg;
 
 	check_path(c, check_area(c), domain, NULL);
-	if (foreign) {
+	if (foreign || !check_dir(c)) {
 		check_report(c, "no domain", false, false);
 		return (0);
 	}
@@ -261,7 +275,7 @@ check_vmta(void *arg, const char *vmta, bool foreign)
 
 	c->vmta = vmta;
 	check_path(c, NULL, NULL, NULL);
-	if (foreign) {
+	if (foreign || !check_dir(c)) {
 		check_report(c, "no VirtualMTA", false, false);
 		return (0);
 	}
@@ -321,8 +335,7 @@ check_injectors(struct check *c)
 	struct sys *sys = c->sp->sys;
 	int fd;
 
-	fd = sys->openat(sys, c->sp->commit_fd, ".", O_RDONLY | O_DIRECTORY,
-	    0);
+	fd = sys->openat(sys, c->sp->commit_fd, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (fd == -1)
 		return (verr_sys(c->err, "open commit"));
 	c->injectors = flock(fd, LOCK_EX | LOCK_NB) == -1;
@@ -351,7 +364,8 @@ check_leftovers(struct check *c)
 		buf_clear(&c->path);
 		buf_adds(&c->path, path);
 		gone = c->sp->sys->fstatat(c->sp->sys, c->sp->fd, path, &st,
-			   AT_SYMLINK_NOFOLLOW) == -1 && errno == ENOENT;
+			   AT_SYMLINK_NOFOLLOW) == -1 &&
+		    errno == ENOENT;
 		if (!gone || c->repair)
 			check_report(c, what, true, gone);
 	}
@@ -363,8 +377,12 @@ spool_check(struct spool *sp, bool repair,
     void (*cb)(void *arg, const struct spool_finding *f), void *arg,
     struct spool_tally *ret_tally, struct verr *err)
 {
-	struct check c = { .sp = sp, .repair = repair, .cb = cb, .arg = arg,
-		.tally = ret_tally, .err = err };
+	struct check c = { .sp = sp,
+		.repair = repair,
+		.cb = cb,
+		.arg = arg,
+		.tally = ret_tally,
+		.err = err };
 	int rc = -1;
 
 	*ret_tally = (struct spool_tally) { 0 };

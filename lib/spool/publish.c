@@ -26,7 +26,7 @@
 /* Up to so many files are synced one by one, more by one syncfs. */
 #define PUBLISH_FSYNC_MAX 8
 /* How often an owner may take a directory away under our hands. */
-#define PUBLISH_TRIES 64
+#define PUBLISH_TRIES 10000
 
 void
 publish_init(struct publish *p, struct spool *sp)
@@ -89,7 +89,8 @@ publish_left(struct publish *p, const char *name)
 	bool gone;
 
 	gone = p->sp->sys->fstatat(p->sp->sys, p->tmp_fd, name, &st,
-		   AT_SYMLINK_NOFOLLOW) == -1 && errno == ENOENT;
+		   AT_SYMLINK_NOFOLLOW) == -1 &&
+	    errno == ENOENT;
 	errno = saved;
 	return (!gone);
 }
@@ -170,8 +171,9 @@ publish_batch(struct publish *p, const char *domain, const char *name,
 		return (publish_again(p, domain, err));
 	if (rc != 0)
 		return (rc);
-	if (sync && ((made && sys->fsync(sys, p->new_fd) == -1) ||
-			sys->fsync(sys, fd) == -1)) {
+	if (sync &&
+	    ((made && sys->fsync(sys, p->new_fd) == -1) ||
+		sys->fsync(sys, fd) == -1)) {
 		(void)verr_sys(err, "sync new/%s", domain);
 		rc = publish_undo(p, fd, name);
 	}
@@ -241,8 +243,7 @@ record_item(struct record *r, char *line)
 	it->domain = record_word(&line);
 	name = record_word(&line);
 	if (name == NULL || *line != '\0' || !spool_vmta_valid(it->vmta) ||
-	    !spool_domain_valid(it->domain) ||
-	    batch_name_parse(name, &n) == -1)
+	    !spool_domain_valid(it->domain) || batch_name_parse(name, &n) == -1)
 		return (-1);
 	memcpy(it->name, name, strlen(name) + 1);
 	r->n++;
@@ -278,7 +279,9 @@ record_line(struct record *r, char *line, size_t number, bool *ret_end)
 		return (-1);
 	if (number == 0)
 		return (strcmp(word, "vmta-commit") == 0 &&
-			strcmp(line, "1") == 0 ? 0 : -1);
+			    strcmp(line, "1") == 0 ?
+			0 :
+			-1);
 	if (strcmp(word, "rename") == 0)
 		return (record_item(r, line));
 	if (strcmp(word, "submit") == 0)

@@ -57,14 +57,14 @@ void record_rename(struct buf *b, const char *vmta, const char *domain,
 void record_submit(struct buf *b, const char *hash, uint64_t count,
     const char *msgid);
 void record_end(struct buf *b);
-/* Take a record apart. 0, or -1 when it is none. Free: commit_record_release. */
+/* Take a record apart. 0, or -1: it is none. Free: commit_record_release. */
 int commit_record_parse(const char *text, size_t n, struct record *ret_r);
 void commit_record_release(struct record *r);
 /*
  * Do what a durable record says: renames, submit record, one sync, and
  * remove commit/NAME. 0 or -1 (to be tried again).
  */
-int record_forward(struct spool *sp, const struct record *r,
-    const char *name, struct verr *err);
+int record_forward(struct spool *sp, const struct record *r, const char *name,
+    struct verr *err);
 
 #endif

@@ -32,13 +32,13 @@ spool_secure(struct spool *sp, int fd, const char *name, struct verr *err)
 		return (verr_sys(err, "stat %s/%s", sp->path, name));
 	if (st.st_uid != geteuid())
 		return (verr_set(err, VEX_CONFIG,
-		    "spool %s/%s belongs to uid %ld, this is uid %ld",
-		    sp->path, name, (long)st.st_uid, (long)geteuid()));
+		    "spool %s/%s belongs to uid %ld, this is uid %ld", sp->path,
+		    name, (long)st.st_uid, (long)geteuid()));
 	if ((st.st_mode & 022) != 0)
 		return (verr_set(err, VEX_CONFIG,
 		    "spool %s/%s is writable by group or others (mode %04o):"
-		    " chmod go-w", sp->path, name,
-		    (unsigned int)(st.st_mode & 07777)));
+		    " chmod go-w",
+		    sp->path, name, (unsigned int)(st.st_mode & 07777)));
 	return (0);
 }
 
@@ -82,9 +82,15 @@ spool_open(struct sys *sys, const char *path, struct spool **ret_sp,
 	struct spool *sp = xmalloc(sizeof(*sp));
 	int pickup = -1;
 
-	*sp = (struct spool) { .sys = sys, .path = xstrdup(path), .fd = -1,
-		.queue_fd = -1, .commit_fd = -1, .content_fd = -1,
-		.acct_fd = -1, .control_fd = -1, .state_fd = -1,
+	*sp = (struct spool) { .sys = sys,
+		.path = xstrdup(path),
+		.fd = -1,
+		.queue_fd = -1,
+		.commit_fd = -1,
+		.content_fd = -1,
+		.acct_fd = -1,
+		.control_fd = -1,
+		.state_fd = -1,
 		.bad_fd = -1 };
 	if (spool_root(sp, err) == -1 ||
 	    spool_part(sp, "queue", &sp->queue_fd, err) == -1 ||
@@ -213,8 +219,7 @@ spool_domain_valid(const char *s)
 			if (label == 0)
 				return (false);
 			label = 0;
-		} else if ((!spool_alnum(s[i]) && s[i] != '-' &&
-			       s[i] != '_') ||
+		} else if ((!spool_alnum(s[i]) && s[i] != '-' && s[i] != '_') ||
 		    (s[i] >= 'A' && s[i] <= 'Z') || ++label > 63) {
 			return (false);
 		}
@@ -260,7 +265,7 @@ spool_dir_make(struct spool *sp, int dfd, const char *name, bool *ret_made,
 	int fd, i;
 
 	/* an owner may remove an empty one between our two calls */
-	for (i = 0; i < 32; i++) {
+	for (i = 0; i < 1000; i++) {
 		fd = file_open_dir(sys, dfd, name);
 		if (fd != -1)
 			return (fd);

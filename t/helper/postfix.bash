@@ -145,6 +145,12 @@ smtp_up() {
 	gone "$2" || talk "$1" <<<'< 220' 2>/dev/null
 }
 
+# Does it take connections (or has it ended)? smtp-sink may be told not to
+# greet.
+tcp_up() {
+	gone "$2" || (: <>"/dev/tcp/${1%:*}/${1##*:}") 2>/dev/null
+}
+
 stop_postfix() {
 	end "$POSTFIX_PID"
 }
@@ -167,7 +173,7 @@ start_smtp_sink() {
 		"$POSTFIX_ROOT/usr/sbin/smtp-sink" "${user[@]}" "$@" \
 		"inet:$SMTP_SINK_ADDR" 1000
 	SMTP_SINK_PID=$STARTED
-	wait_until smtp_up "$SMTP_SINK_ADDR" "$SMTP_SINK_PID" || return 1
+	wait_until tcp_up "$SMTP_SINK_ADDR" "$SMTP_SINK_PID" || return 1
 	alive "$SMTP_SINK_PID" || {
 		fail "$(cat "$(scratch)/smtp-sink.err")"
 		return 1

@@ -28,7 +28,8 @@ teardown(void **state)
 static void
 test_names(void **state)
 {
-	static const char *const bad[] = { "", "x",
+	static const char *const bad[] = {
+		"", "x",
 		"20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-12-34567-1a2b3c4",
 		"20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-12-34567-1a2b3c4d5",
 		"20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-12-34567-1A2b3c4d",
@@ -37,18 +38,23 @@ test_names(void **state)
 		"20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1uz-12-34567-1a2b3c4d",
 		"20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-012-34567-1a2b3c4d",
 		"20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua--34567-1a2b3c4d",
-		"20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-4294967296-1-1a2b3c4d",
-		"20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-1-18446744073709551616"
-		"-1a2b3c4d",
-		"20261123T215405Z_050-1lp6jv7m0d3k8q2r5t1ua-12-34567-1a2b3c4d" };
+		"20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-4294967296-1-"
+		"1a2b3c4d",
+		/* one more than 64 bits */
+		("20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-1-"
+		 "18446744073709551616-1a2b3c4d"),
+		"20261123T215405Z_050-1lp6jv7m0d3k8q2r5t1ua-12-34567-1a2b3c4d"
+	};
 	struct batch_name n;
 	char text[BATCH_NAME_MAX];
 	size_t i;
 
 	(void)state;
-	assert_int_equal(batch_name_parse(
-	    "20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-12-34567-1a2b3c4d",
-	    &n), 0);
+	assert_int_equal(batch_name_parse("20261123T215405Z-050-"
+					  "1lp6jv7m0d3k8q2r5t1ua-12-34567-"
+					  "1a2b3c4d",
+			     &n),
+	    0);
 	assert_int_equal(n.due, T_NOW);
 	assert_int_equal(n.prio, 50);
 	assert_int_equal(n.open, 12);
@@ -56,11 +62,13 @@ test_names(void **state)
 	assert_int_equal(n.job, 0x1a2b3c4d);
 	assert_string_equal(batch_name_format(&n, text),
 	    "20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-12-34567-1a2b3c4d");
-	n = (struct batch_name) { .due = BATCH_DUE_NEVER, .prio = 100,
-		.open = UINT32_MAX, .bytes = UINT64_MAX, .job = UINT32_MAX };
+	n = (struct batch_name) { .due = BATCH_DUE_NEVER,
+		.prio = 100,
+		.open = UINT32_MAX,
+		.bytes = UINT64_MAX,
+		.job = UINT32_MAX };
 	memcpy(n.id.s, "vvvvvvvvvvvvvvvvvvvvv", ID_LEN + 1);
-	assert_int_equal(batch_name_parse(batch_name_format(&n, text), &n),
-	    0);
+	assert_int_equal(batch_name_parse(batch_name_format(&n, text), &n), 0);
 	assert_true(n.bytes == UINT64_MAX && n.open == UINT32_MAX);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(batch_name_parse(bad[i], &n), -1);
@@ -83,14 +91,15 @@ test_validators(void **state)
 		{ "a\n", false, false }, { "x..y", true, false },
 		{ "x.y.", true, false }, { "_dmarc.x", false, true },
 		{ "xn--bcher-kva.example", true, true },
-		{ "[127.0.0.1]", false, true }, { "[127.0.0.01]", false, false },
+		{ "[127.0.0.1]", false, true },
+		{ "[127.0.0.01]", false, false },
 		{ "[ipv6:2001:db8::1]", false, true },
 		{ "[ipv6:2001:DB8::1]", false, false },
 		{ "[ipv6:2001:db8:0::1]", false, false },
 		{ "[IPv6:::1]", false, false }, { "[::1]", false, false },
 		{ "[127.0.0.1", false, false }, { "[]", false, false },
-		{ "[../x]", false, false }, { "\xc3\xbc.example", false,
-		    false } };
+		{ "[../x]", false, false },
+		{ "\xc3\xbc.example", false, false } };
 	char longs[300], domain[SPOOL_DOMAIN_MAX + 1];
 	char vmta[SPOOL_VMTA_MAX + 1];
 	size_t i;
@@ -129,8 +138,10 @@ test_roundtrip(void **state)
 	struct commit *c = commit_new(sp);
 	struct commit_key key = t_key("news", "example.com");
 	struct commit_msg msg;
-	struct commit_rcpt rcpt = { .index = 3, .notify = "SF",
-		.orcpt = "rfc822;a+20b@x", .rcpt = "\"a b\"@example.com" };
+	struct commit_rcpt rcpt = { .index = 3,
+		.notify = "SF",
+		.orcpt = "rfc822;a+20b@x",
+		.rcpt = "\"a b\"@example.com" };
 	uint32_t slots[2] = { 0, 1 };
 	char text[64];
 	struct batch_txn t;
@@ -151,7 +162,8 @@ test_roundtrip(void **state)
 	msg.sender = "\"x y\"@example.net";
 	key.pool = "bulk";
 	assert_ok(commit_rcpt(c, &key, &msg, &rcpt, &t_err));
-	rcpt = (struct commit_rcpt) { .index = 4, .rcpt = "b@example.com",
+	rcpt = (struct commit_rcpt) { .index = 4,
+		.rcpt = "b@example.com",
 		.held = true };
 	assert_ok(commit_rcpt(c, &key, &msg, &rcpt, &t_err));
 	msg.sender = "";
@@ -220,14 +232,14 @@ test_refused(void **state)
 	(void)state;
 	assert_int_equal(id_new(&table.sys, &id), 0);
 	msg = t_msg(id.s, commit_content(c, "x\r\n", 3));
-#define REFUSED(field)                                                        \
-	do {                                                                  \
-		k = key;                                                      \
-		m = msg;                                                      \
-		r = rcpt;                                                     \
-		field;                                                        \
-		assert_int_equal(commit_rcpt(c, &k, &m, &r, &t_err), -1);     \
-		assert_int_equal(t_err.code, VEX_DATA);                       \
+#define REFUSED(field)                                                    \
+	do {                                                              \
+		k = key;                                                  \
+		m = msg;                                                  \
+		r = rcpt;                                                 \
+		field;                                                    \
+		assert_int_equal(commit_rcpt(c, &k, &m, &r, &t_err), -1); \
+		assert_int_equal(t_err.code, VEX_DATA);                   \
 	} while (0)
 	REFUSED(k.vmta = "../x");
 	REFUSED(k.domain = "x/y");
@@ -361,8 +373,8 @@ test_states(void **state)
 	for (i = 0; i < 300; i++) {
 		if (i % 7 == 0)
 			assert_int_equal(id_new(&table.sys, &id), 0);
-		t_add(c, "news", "example.com",
-		    commit_content(c, "x\r\n", 3), id.s, i);
+		t_add(c, "news", "example.com", commit_content(c, "x\r\n", 3),
+		    id.s, i);
 	}
 	assert_ok(commit_finish(c, &t_err));
 	commit_free(c);
@@ -413,7 +425,8 @@ static void
 test_space(void **state)
 {
 	struct commit *c = commit_new(sp);
-	static char body[100 * 1024];
+	const size_t size = 100 * 1024;
+	struct buf body = BUF_INIT;
 	struct batch_txn t;
 	struct stat st, before;
 	struct t_seen s;
@@ -425,11 +438,11 @@ test_space(void **state)
 
 	(void)state;
 	for (i = 0; i < 30; i++) {
-		memset(body, (int)i + 1, sizeof(body));
+		memset(buf_room(&body, size), (int)i + 1, size);
+		body.len = size;
 		assert_int_equal(id_new(&table.sys, &id), 0);
-		t_add(c, "news", "example.com",
-		    commit_content(c, xmemdup(body, sizeof(body)),
-			sizeof(body)), id.s, i);
+		t_add(c, "news", "example.com", commit_content_take(c, &body),
+		    id.s, i);
 	}
 	assert_ok(commit_finish(c, &t_err));
 	s = t_see(sp);
@@ -485,8 +498,8 @@ damage(off_t at, char to)
 	assert_true(fd >= 0);
 	assert_int_equal(pread(fd, &was, 1, at), 1);
 	assert_int_equal(pwrite(fd, &to, 1, at), 1);
-	rc = batch_open(sp, s.last_vmta, BATCH_NEW, s.last_domain,
-	    s.last_file, true, &b, &err);
+	rc = batch_open(sp, s.last_vmta, BATCH_NEW, s.last_domain, s.last_file,
+	    true, &b, &err);
 	if (rc == 0)
 		batch_close(b);
 	assert_int_equal(pwrite(fd, &was, 1, at), 1);
@@ -510,8 +523,7 @@ test_damage(void **state)
 
 	(void)state;
 	assert_int_equal(id_new(&table.sys, &id), 0);
-	t_add(c, "news", "example.com", commit_content(c, "x\r\n", 3), id.s,
-	    0);
+	t_add(c, "news", "example.com", commit_content(c, "x\r\n", 3), id.s, 0);
 	assert_ok(commit_finish(c, &t_err));
 	commit_free(c);
 	s = t_see(sp);
@@ -540,7 +552,9 @@ test_damage(void **state)
 	for (i = n - 1; i >= 0; i--) {
 		assert_int_equal(ftruncate(fd, i), 0);
 		assert_int_equal(batch_open(sp, "news", BATCH_NEW,
-		    "example.com", s.last_file, false, &b, &err), -1);
+				     "example.com", s.last_file, false, &b,
+				     &err),
+		    -1);
 		assert_int_equal(err.code, VEX_DATA);
 	}
 	(void)close(fd);
@@ -550,7 +564,8 @@ test_damage(void **state)
 	    s.last_file, "gone by now", &t_err));
 	assert_int_equal(t_count(sp, sp->bad_fd), 1);
 	assert_int_equal(batch_open(sp, "news", BATCH_NEW, "example.com",
-	    s.last_file, false, &b, &err), -1);
+			     s.last_file, false, &b, &err),
+	    -1);
 	assert_int_equal(err.err, ENOENT);
 }
 
@@ -567,8 +582,7 @@ test_foreign(void **state)
 
 	(void)state;
 	assert_int_equal(id_new(&table.sys, &id), 0);
-	t_add(c, "news", "example.com", commit_content(c, "x\r\n", 3), id.s,
-	    0);
+	t_add(c, "news", "example.com", commit_content(c, "x\r\n", 3), id.s, 0);
 	assert_ok(commit_finish(c, &t_err));
 	commit_free(c);
 	s = t_see(sp);
@@ -577,17 +591,20 @@ test_foreign(void **state)
 	(void)snprintf(other, sizeof(other), "%s/other", t_dir);
 	assert_int_equal(link(path, other), 0);
 	assert_int_equal(batch_open(sp, "news", BATCH_NEW, "example.com",
-	    s.last_file, true, &b, &err), -1);
+			     s.last_file, true, &b, &err),
+	    -1);
 	assert_int_equal(err.code, VEX_DATA);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(symlink(other, path), 0);
 	assert_int_equal(batch_open(sp, "news", BATCH_NEW, "example.com",
-	    s.last_file, true, &b, &err), -1);
+			     s.last_file, true, &b, &err),
+	    -1);
 	assert_int_equal(err.code, VEX_DATA);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(batch_open(sp, "news", BATCH_NEW, "example.com",
-	    s.last_file, false, &b, &err), -1);
+			     s.last_file, false, &b, &err),
+	    -1);
 	assert_int_equal(err.code, VEX_DATA);
 	/* a good batch in the wrong queue */
 	assert_int_equal(rmdir(path), 0);
@@ -598,7 +615,8 @@ test_foreign(void **state)
 	    sp->path, s.last_file);
 	assert_int_equal(rename(other, path), 0);
 	assert_int_equal(batch_open(sp, "news", BATCH_NEW, "example.org",
-	    s.last_file, true, &b, &err), -1);
+			     s.last_file, true, &b, &err),
+	    -1);
 	assert_int_equal(err.code, VEX_DATA);
 }
 
@@ -628,8 +646,8 @@ test_directory_race(void **state)
 	for (i = 0; i < 200; i++) {
 		c = commit_new(sp);
 		assert_int_equal(id_new(&table.sys, &id), 0);
-		t_add(c, "news", "example.com",
-		    commit_content(c, "x\r\n", 3), id.s, 0);
+		t_add(c, "news", "example.com", commit_content(c, "x\r\n", 3),
+		    id.s, 0);
 		assert_ok(commit_finish(c, &t_err));
 		commit_free(c);
 		if (i % 2 == 0) {

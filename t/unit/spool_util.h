@@ -53,8 +53,7 @@ t_ok(int rc, const struct verr *err, const char *what, int line)
 }
 
 static inline int
-t_remove_one(const char *path, const struct stat *st, int flag,
-    struct FTW *ftw)
+t_remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
 	(void)st;
 	(void)flag;
@@ -162,43 +161,45 @@ t_part(struct sys *s, size_t n)
 	return (t->fault == T_KILL_HALF && t->n == t->at ? n / 2 : n);
 }
 
-#define T_CALL(kind, type, name, params, call)                                \
-	static inline type t_##name params                                    \
-	{                                                                     \
-		type rc;                                                      \
-		int saved;                                                    \
-                                                                              \
-		if (t_before(s, kind))                                        \
-			return (-1);                                          \
-		rc = call;                                                    \
-		saved = errno;                                                \
-		t_after(s);                                                   \
-		errno = saved;                                                \
-		return (rc);                                                  \
+#define T_CALL(kind, type, name, params, call) \
+	static inline type t_##name params     \
+	{                                      \
+		type rc;                       \
+		int saved;                     \
+                                               \
+		if (t_before(s, kind))         \
+			return (-1);           \
+		rc = call;                     \
+		saved = errno;                 \
+		t_after(s);                    \
+		errno = saved;                 \
+		return (rc);                   \
 	}
 
-T_CALL('o', int, openat, (struct sys *s, int d, const char *p, int f, mode_t m),
+T_CALL('o', int, openat,
+    (struct sys * s, int d, const char *p, int f, mode_t m),
     t_real.openat(&t_real, d, p, f, m))
-T_CALL('w', ssize_t, write, (struct sys *s, int fd, const void *p, size_t n),
+T_CALL('w', ssize_t, write, (struct sys * s, int fd, const void *p, size_t n),
     t_real.write(&t_real, fd, p, t_part(s, n)))
 T_CALL('w', ssize_t, pwrite,
-    (struct sys *s, int fd, const void *p, size_t n, off_t o),
+    (struct sys * s, int fd, const void *p, size_t n, off_t o),
     t_real.pwrite(&t_real, fd, p, t_part(s, n), o))
-T_CALL('x', ssize_t, pread, (struct sys *s, int fd, void *p, size_t n, off_t o),
+T_CALL('x', ssize_t, pread,
+    (struct sys * s, int fd, void *p, size_t n, off_t o),
     t_real.pread(&t_real, fd, p, n, o))
 T_CALL('x', int, renameat,
-    (struct sys *s, int a, const char *o, int b, const char *n),
+    (struct sys * s, int a, const char *o, int b, const char *n),
     t_real.renameat(&t_real, a, o, b, n))
 T_CALL('x', int, linkat,
-    (struct sys *s, int a, const char *o, int b, const char *n),
+    (struct sys * s, int a, const char *o, int b, const char *n),
     t_real.linkat(&t_real, a, o, b, n))
-T_CALL('x', int, unlinkat, (struct sys *s, int d, const char *p, int f),
+T_CALL('x', int, unlinkat, (struct sys * s, int d, const char *p, int f),
     t_real.unlinkat(&t_real, d, p, f))
-T_CALL('x', int, mkdirat, (struct sys *s, int d, const char *p, mode_t m),
+T_CALL('x', int, mkdirat, (struct sys * s, int d, const char *p, mode_t m),
     t_real.mkdirat(&t_real, d, p, m))
-T_CALL('x', int, ftruncate, (struct sys *s, int fd, off_t n),
+T_CALL('x', int, ftruncate, (struct sys * s, int fd, off_t n),
     t_real.ftruncate(&t_real, fd, n))
-T_CALL('x', int, fallocate, (struct sys *s, int fd, int m, off_t o, off_t n),
+T_CALL('x', int, fallocate, (struct sys * s, int fd, int m, off_t o, off_t n),
     t_real.fallocate(&t_real, fd, m, o, n))
 
 /* A failing close closes all the same. */
@@ -253,16 +254,23 @@ t_sys_init(struct t_sys *t, enum t_fault fault, long at, int error)
 static inline struct commit_key
 t_key(const char *vmta, const char *domain)
 {
-	return ((struct commit_key) { .vmta = vmta, .domain = domain,
-		.job = "weekly", .source = "user:me", .source_type = "api",
-		.source_mta = "localhost", .prio = 50 });
+	return ((struct commit_key) { .vmta = vmta,
+	    .domain = domain,
+	    .job = "weekly",
+	    .source = "user:me",
+	    .source_type = "api",
+	    .source_mta = "localhost",
+	    .prio = 50 });
 }
 
 static inline struct commit_msg
 t_msg(const char *msgid, size_t content)
 {
-	return ((struct commit_msg) { .msgid = msgid, .content = content,
-		.longest = 70, .ret = '-', .sender = "me@example.net" });
+	return ((struct commit_msg) { .msgid = msgid,
+	    .content = content,
+	    .longest = 70,
+	    .ret = '-',
+	    .sender = "me@example.net" });
 }
 
 /* Add one recipient `user@domain` of a new message with these octets. */
@@ -305,8 +313,7 @@ t_see_batch(void *arg, const char *file, const struct batch_name *n)
 	s->rcpts += batch_slots(b);
 	s->open += batch_open_count(b);
 	(void)snprintf(s->last_vmta, sizeof(s->last_vmta), "%s", s->vmta);
-	(void)snprintf(s->last_domain, sizeof(s->last_domain), "%s",
-	    s->domain);
+	(void)snprintf(s->last_domain, sizeof(s->last_domain), "%s", s->domain);
 	(void)snprintf(s->last_file, sizeof(s->last_file), "%s", file);
 	s->last_area = s->area;
 	batch_close(b);
@@ -336,8 +343,7 @@ t_see_vmta(void *arg, const char *vmta, bool foreign)
 	    -1)
 		return (-1);
 	s->area = BATCH_CUR;
-	return (spool_domains(s->sp, vmta, BATCH_CUR, t_see_domain, s,
-	    &t_err));
+	return (spool_domains(s->sp, vmta, BATCH_CUR, t_see_domain, s, &t_err));
 }
 
 static inline struct t_seen
