@@ -89,7 +89,10 @@ teardown() {
 	refused 65 'VirtualMTA' --vmta ../a a@x.example <<<'x: y'
 	refused 65 'job' --job $'a\nb' a@x.example <<<'x: y'
 	refused 65 '' --envid $'a\nb' a@x.example <<<'x: y'
-	refused 65 'line 1: ' a@x.example < <(head -c 2000 /dev/zero | tr '\0' x)
+	refused 65 'line 1: ' a@x.example < <(
+		printf 'x: '
+		head -c 2000 /dev/zero | tr '\0' x
+	)
 }
 
 @test "usage: 64" {
@@ -347,7 +350,7 @@ teardown() {
 	mkfifo "$BATS_TEST_TMPDIR/fifo"
 	exec 5<>"$BATS_TEST_TMPDIR/fifo"
 	echo 'x: y' >&5
-	start one inject a@x.example <&5
+	start one "$P/bin/vmta-inject" a@x.example <&5
 	wait_until takes_signals "$STARTED"
 	kill -s TERM "$STARTED"
 	code=0

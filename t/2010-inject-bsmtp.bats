@@ -166,7 +166,7 @@ takes_signals() {
 @test "what has come is on disk while the stream is open" {
 	mkfifo "$BATS_TEST_TMPDIR/fifo"
 	exec 5<>"$BATS_TEST_TMPDIR/fifo"
-	start one inject --bsmtp -v <&5
+	start one "$P/bin/vmta-inject" --bsmtp -v <&5
 	bsmtp 2 >&5
 	wait_until queued 2
 	bsmtp 1 >&5
@@ -206,7 +206,7 @@ queued() {
 	local i done=no
 	bsmtp 20000 >"$S"
 	for i in $(seq 1 60); do
-		start "run$i" inject --bsmtp --submit-id k "$S"
+		start "run$i" "$P/bin/vmta-inject" --bsmtp --submit-id k "$S"
 		# longer each time, so that it ends
 		for _ in $(seq $((i * 40))); do
 			alive "$STARTED" || break

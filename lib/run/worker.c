@@ -521,6 +521,8 @@ worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 
 	total_slots_init(&w.total_slots, total, index, LIMIT_TOTAL_CONNS, 0);
 	rc = worker_begin(&w, err);
+	if (rc == 0) /* before anything is owned: it needs all of it */
+		rc = commit_sweep(w.spool, err);
 	if (rc == 0)
 		rc = worker_resolver(&w, err);
 	if (rc == 0) {

@@ -32,7 +32,7 @@
 #include "spool/trigger.h"
 
 /* Up to so many files are synced one by one, more by one syncfs. */
-#define FINISH_FSYNC_MAX 8
+#define FINISH_FSYNC_MAX 3
 /* Content is shared when that saves more than this, and is larger than. */
 #define FINISH_SHARE_SAVES (256 * 1024)
 #define FINISH_SHARE_SIZE (4 * 1024)

@@ -24,7 +24,7 @@
 #include "spool/submit.h"
 
 /* Up to so many files are synced one by one, more by one syncfs. */
-#define PUBLISH_FSYNC_MAX 8
+#define PUBLISH_FSYNC_MAX 3
 /* How often an owner may take a directory away under our hands. */
 #define PUBLISH_TRIES 10000
 
