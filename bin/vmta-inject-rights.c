@@ -22,18 +22,19 @@
 
 #include "vmta-inject.h"
 
-/* Descriptors 0 to 2 are something, so that no spool file becomes one. */
+/*
+ * Descriptors 0 to 2 are something, so that no spool file becomes one. A
+ * standard input that was closed cannot be read: it is no empty message.
+ */
 static void
 rights_descriptors(void)
 {
 	int fd;
 
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= 2);
-	if (fd == -1)
-		_exit(VEX_TEMP);
-	(void)close(fd);
+	for (fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) == -1 &&
+		    open("/dev/null", fd == 0 ? O_WRONLY : O_RDWR) != fd)
+			_exit(VEX_TEMP);
 }
 
 /* Defaults; what is ignored by the caller's will stays so (nohup, `&`). */

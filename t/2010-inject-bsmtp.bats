@@ -15,11 +15,6 @@ teardown() {
 	end_test
 }
 
-# Does the process read its signals?
-takes_signals() {
-	readlink "/proc/$1/fd/"* 2>/dev/null | grep -q signalfd
-}
-
 @test "a stream: 0, totals in the last line, ids before with -v" {
 	bsmtp 5 >"$S"
 	run --separate-stderr inject --bsmtp "$S"
@@ -49,7 +44,7 @@ takes_signals() {
 	run inject --bsmtp --rejects "$R" "$S" "$S"
 	equal 1 "$status"
 	equal 'accepted 2 rejected 2 suppressed 0' "$output"
-	equal 2 "$(grep -c "^$S:10: stream ends inside a message" "$R")"
+	equal 2 "$(grep -c "^$S:11: stream ends inside a message" "$R")"
 	run inject --bsmtp "$S" "$S.gone"
 	equal 74 "$status"
 	run inject --bsmtp "$S" "$BATS_TEST_TMPDIR"
@@ -71,11 +66,11 @@ takes_signals() {
 	equal 1 "$status"
 	equal 'accepted 4 rejected 5 suppressed 0' "$output"
 	equal '' "$stderr"
-	equal "15 21 22 25 31 37" "$(cut -d : -f 2 "$R" | xargs)"
+	equal "15 21 22 26 33 39" "$(cut -d : -f 2 "$R" | xargs)"
 	refute grep -qv "^$S:[0-9]*: [A-Za-z]" "$R"
 	run --separate-stderr inject --bsmtp <"$S"
 	equal 6 "$(grep -c '^-:[0-9]*: ' <<<"$stderr")"
-	equal 1 "$(rcpts | grep -c 'a@x.example' | xargs -I% test % = 2 && echo 1)"
+	equal 2 "$(rcpts | grep -c 'a@x.example')"
 }
 
 @test "none accepted: 65" {
@@ -164,9 +159,7 @@ takes_signals() {
 }
 
 @test "what has come is on disk while the stream is open" {
-	mkfifo "$BATS_TEST_TMPDIR/fifo"
-	exec 5<>"$BATS_TEST_TMPDIR/fifo"
-	start one "$P/bin/vmta-inject" --bsmtp -v <&5
+	start_reading one --bsmtp -v
 	bsmtp 2 >&5
 	wait_until queued 2
 	bsmtp 1 >&5

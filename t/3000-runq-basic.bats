@@ -201,9 +201,18 @@ teardown() {
 	logged smtp 'EHLO v1.example'
 	logged smtp 'RCPT TO:<a@one.example>'
 	logged smtp '250'
-	! logged smtp hello # the content is log-data's
+	refute logged smtp hello # the content is log-data's
 	equal 0 "$(grep -c -v 'session\|[a-z-]* ' "$P/log/vmta.log")"
 	equal 1 "$(logged run-end 'delivered=1' | wc -l)"
+}
+
+@test "log-data and log-resolution" {
+	start_sink
+	rconf1 'log-commands = yes' 'log-data = yes' 'log-resolution = yes'
+	send a@one.example
+	deliver
+	logged smtp hello
+	logged resolved queue=one.example/v1
 }
 
 @test "without them the log has neither commands nor connections" {

@@ -148,7 +148,7 @@ teardown() {
 		sort -u | wc -l)"
 }
 
-@test "disable-acct-records: not in the files, but in the journal" {
+@test "OPEN (lib/acct, run): disable-acct-records: not in the files, but in the journal" {
 	start_sink
 	rconf <<-'END'
 		virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example' }

@@ -39,9 +39,10 @@ plan_on_batch(void *arg, const char *file, const struct batch_name *name)
 	if (work_is_open(q, &name->id) ||
 	    pause_match_name(look->w->pauses, q->domain, q->vmta->name, name))
 		return (0);
-	r.name = *name;
-	if (look->area == BATCH_CUR && name->due != BATCH_DUE_NEVER)
-		r.name.due = retry_sane(look->w, q->set, name->due);
+	r.name = *name; /* as it is: the file is opened by it */
+	if (look->area == BATCH_CUR && name->due != BATCH_DUE_NEVER &&
+	    retry_sane(look->w, q->set, name->due) != name->due)
+		r.forced = true; /* further ahead than any wait: due now */
 	queue_add_ref(look->w, q, &r);
 	return (0);
 }

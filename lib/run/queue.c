@@ -221,7 +221,7 @@ queue_works_left(const struct queue *q)
 	const struct work *k;
 
 	TAILQ_FOREACH(k, &q->works, entry)
-		if (!k->drained)
+		if (!k->drained && !k->paused)
 			return (true);
 	return (false);
 }

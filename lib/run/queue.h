@@ -26,7 +26,7 @@ struct bouncer;
 struct ref {
 	struct batch_name name;
 	enum batch_area area;
-	bool forced; /* --now: due, whatever its name says */
+	bool forced; /* due, whatever its name says: --now, a wrong clock */
 };
 
 /* Why a queue does not send just now; texts in queue_why. */

@@ -207,7 +207,7 @@ request_queue(struct request *rq, struct verr *err)
 			return (-1);
 	if (rq->fn == request_retry && !rq->dry && rq->rep->matched > before &&
 	    q->block == QUEUE_RETRY)
-		q->next_try = 0;
+		retry_queue_due(rq->w, q);
 	q->stale = true;
 	queue_kick(rq->w, q);
 	return (0);

@@ -189,6 +189,25 @@ retry_queue_ok(struct worker *w, struct queue *q)
 }
 
 void
+retry_queue_due(struct worker *w, struct queue *q)
+{
+	struct verr err = VERR_INIT;
+	struct retry_state st;
+	int rc;
+
+	q->next_try = 0;
+	rc = retry_state_read(w->spool, q->vmta->name, q->domain, &st, &err);
+	if (rc == 0) {
+		st.next = sys_now(w->sys);
+		rc = retry_state_write(w->spool, q->vmta->name, q->domain, &st,
+		    &err);
+		retry_state_release(&st);
+	}
+	if (rc == -1)
+		log_err(&err);
+}
+
+void
 retry_queue_hold(struct worker *w, struct queue *q, enum queue_block why,
     int64_t ms)
 {

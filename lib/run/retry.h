@@ -31,6 +31,8 @@ void retry_queue_failed(struct worker *w, struct queue *q,
     const struct retry_cause *cause);
 /* Something was delivered: the clock is reset. */
 void retry_queue_ok(struct worker *w, struct queue *q);
+/* q's clock is due now, here and on disk; its step stays. */
+void retry_queue_due(struct worker *w, struct queue *q);
 /* A look again in ms without a step on the ladder (local fault, no source). */
 void retry_queue_hold(struct worker *w, struct queue *q,
     enum queue_block why, int64_t ms);

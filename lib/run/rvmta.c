@@ -72,7 +72,9 @@ rvmta_on_name(void *arg, const char *name, bool foreign)
 {
 	struct rvmta_walk *walk = arg;
 
-	return (foreign ? 0 : rvmta_own(walk->w, name, walk->err));
+	if (foreign || conf_vmta(walk->w->conf, name) != NULL)
+		return (0); /* those of the configuration had their turn */
+	return (rvmta_own(walk->w, name, walk->err));
 }
 
 int

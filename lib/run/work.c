@@ -145,7 +145,8 @@ work_put_away(struct worker *w, struct work *k)
 		worker_stop(w, false);
 		return (-1);
 	}
-	if (rc == 0 && batch_open_count(k->batch) > 0 && !k->bad) {
+	if (rc == 0 && batch_open_count(k->batch) > 0 && !k->bad &&
+	    !k->paused) { /* a resume lists it again */
 		(void)batch_name_parse(batch_file(k->batch), &r.name);
 		r.area = batch_area(k->batch);
 		queue_add_ref(w, q, &r);
@@ -158,7 +159,7 @@ work_put_away(struct worker *w, struct work *k)
 void
 work_check(struct worker *w, struct work *k)
 {
-	if (k->drained && k->busy == 0 && !w->broken)
+	if ((k->drained || k->paused) && k->busy == 0 && !w->broken)
 		(void)work_put_away(w, k);
 }
 
@@ -325,6 +326,9 @@ work_next(struct worker *w, struct queue *q)
 	while ((top = heap_top(&q->ready)) != NULL &&
 	    (best == NULL || top->name.prio > best->prio)) {
 		heap_pop(&q->ready, &r);
+		if (pause_match_name(w->pauses, q->domain, q->vmta->name,
+			&r.name))
+			continue; /* since it was listed */
 		k = work_open(w, q, &r);
 		if (k != NULL)
 			return (k);
@@ -370,7 +374,7 @@ work_source(struct worker *w, struct queue *q)
 size_t
 work_left(const struct work *k)
 {
-	return (k->drained ? 0 : k->n - k->cursor);
+	return (k->drained || k->paused ? 0 : k->n - k->cursor);
 }
 
 /* --- giving back -------------------------------------------------------- */
@@ -441,11 +445,14 @@ work_rest(struct worker *w, struct queue *q)
 void
 work_pause_all(struct worker *w)
 {
-	struct work *k;
+	struct work *k, *next;
 
-	TAILQ_FOREACH(k, &w->works, all)
+	for (k = TAILQ_FIRST(&w->works); k != NULL; k = next) {
+		next = TAILQ_NEXT(k, all);
 		k->paused = pause_match(w->pauses, k->queue->domain,
 		    k->queue->vmta->name, batch_header(k->batch)->job);
+		work_check(w, k);
+	}
 }
 
 int

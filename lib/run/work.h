@@ -32,7 +32,7 @@ struct work {
 	struct batch *batch;
 	struct id id;
 	int prio;
-	bool forced;   /* --now: retry times do not count */
+	bool forced;   /* retry times do not count: --now, a wrong clock */
 	bool drained;  /* every recipient has been looked at */
 	bool bad;      /* damaged: to be set aside */
 	bool paused;   /* its job is */

@@ -26,12 +26,14 @@ spool_files() {
 
 # The batches, their paths below spool/queue.
 batches() {
-	find "$P/spool/queue" -type f -printf '%P\n' 2>/dev/null | sort
+	find "$P/spool/queue" -type f -path '*/new/*' -printf '%P\n' \
+		2>/dev/null | sort
 }
 
 # The content of all batches.
 mail() {
-	find "$P/spool/queue" -type f -print0 2>/dev/null | sort -z |
+	find "$P/spool/queue" -type f -path '*/new/*' -print0 2>/dev/null |
+		sort -z |
 		xargs -0r cat
 }
 
@@ -64,6 +66,23 @@ bsmtp() {
 			    "example>\nDATA\nSubject: number %d\n\nbody %d\n" \
 			    ".\n", i, i % d, i, i
 	}'
+}
+
+# start_reading NAME ARG...: start vmta-inject; what it reads is written to
+# descriptor 5 (which the test closes).
+start_reading() {
+	local name=$1
+	shift
+	mkfifo "$BATS_TEST_TMPDIR/$name.fifo"
+	exec 5<>"$BATS_TEST_TMPDIR/$name.fifo"
+	# shellcheck disable=SC2016
+	start "$name" bash -c 'exec "$0" "$@" <&5 5>&-' \
+		"$P/bin/vmta-inject" "$@"
+}
+
+# takes_signals PID: does it take its signals from a descriptor already?
+takes_signals() {
+	readlink "/proc/$1/fd/"* 2>/dev/null | grep -q signalfd
 }
 
 # The numbers of the messages of bsmtp that are queued, each once a time.

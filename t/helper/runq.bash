@@ -133,7 +133,7 @@ start_runq() {
 
 # The daemon owns the VirtualMTA (v1).
 owned() {
-	[ "$(find "$P"/spool/acct -name '*.live' | wc -l)" -ge 1 ]
+	[ -n "$(find "$P/spool/acct" -name '*.live' 2>/dev/null)" ]
 }
 
 # start_daemon [OPTION...]: and wait until it owns everything.
