@@ -38,8 +38,7 @@ input_init(struct input *in, struct verr *err)
 	memset(in, 0, sizeof(*in));
 	input_signals(&set);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 ||
-	    (in->sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) ==
-		-1)
+	    (in->sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) == -1)
 		return (verr_sys(err, "signalfd"));
 	in->cap = INPUT_SIZE;
 	in->p = xmalloc(in->cap);

@@ -29,12 +29,15 @@
 static void
 rights_descriptors(void)
 {
-	int fd;
+	int fd, got;
 
-	for (fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) == -1 &&
-		    open("/dev/null", fd == 0 ? O_WRONLY : O_RDWR) != fd)
+	for (fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) != -1)
+			continue;
+		got = open("/dev/null", fd == 0 ? O_WRONLY : O_RDWR);
+		if (got != fd)
 			_exit(VEX_TEMP);
+	}
 }
 
 /* Defaults; what is ignored by the caller's will stays so (nohup, `&`). */
@@ -48,8 +51,7 @@ rights_signals(void)
 
 	for (i = 1; i < NSIG; i++) {
 		if ((i == SIGINT || i == SIGHUP || i == SIGQUIT) &&
-		    sigaction(i, NULL, &old) == 0 &&
-		    old.sa_handler == SIG_IGN)
+		    sigaction(i, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
 			continue;
 		(void)sigaction(i, &dfl, NULL);
 	}
@@ -120,7 +122,8 @@ rights_become_owner(const struct conf *c, struct verr *err)
 	if (st.st_uid == geteuid())
 		return (0);
 	if (geteuid() != 0)
-		return (verr_set(err, VEX_CONFIG, "spool %s belongs to "
+		return (verr_set(err, VEX_CONFIG,
+		    "spool %s belongs to "
 		    "another user, and vmta-inject is not set-uid to him",
 		    path));
 	if (setgroups(0, NULL) == -1 || setegid(st.st_gid) == -1 ||

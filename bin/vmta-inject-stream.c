@@ -109,8 +109,8 @@ stream_rejects(struct stream *t, struct verr *err)
 	t->rejects = stderr;
 	if (file == NULL)
 		return (0);
-	fd = rights_open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW,
-	    0600, err);
+	fd = rights_open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600,
+	    err);
 	if (fd == -1)
 		return (-1);
 	t->rejects = fdopen(fd, "w");
@@ -170,14 +170,16 @@ stream_end(struct stream *t, int rc, struct verr *err, const struct cli *cli)
 	if (!stream_rejects_end(t) && rc == 0)
 		rc = verr_set(err, VEX_IO, "%s: cannot be written",
 		    t->j->rejects);
-	(void)printf("accepted %" PRIu64 " rejected %" PRIu64
-	    " suppressed 0\n", ok, bad);
+	(void)printf("accepted %" PRIu64 " rejected %" PRIu64 " suppressed 0\n",
+	    ok, bad);
 	if (rc == INPUT_STOP)
-		(void)verr_set(err, VEX_TEMP, "ended by a signal: %" PRIu64
-		    " messages were accepted, the rest was not", ok);
+		(void)verr_set(err, VEX_TEMP,
+		    "ended by a signal: %" PRIu64
+		    " messages were accepted, the rest was not",
+		    ok);
 	else if (rc == -1)
-		(void)verr_prefix(err, "after %" PRIu64
-		    " accepted messages", ok);
+		(void)verr_prefix(err, "after %" PRIu64 " accepted messages",
+		    ok);
 	if (rc != 0)
 		return (cli_fail(cli, err));
 	if ((rc = cli_finish(cli)) != VEX_OK)

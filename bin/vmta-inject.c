@@ -125,8 +125,8 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 static int
 inject_usage(const struct inject *j, struct verr *err)
 {
-	if (j->bsmtp && (j->sender != NULL || j->from_header ||
-	    j->env.envid != NULL))
+	if (j->bsmtp &&
+	    (j->sender != NULL || j->from_header || j->env.envid != NULL))
 		return (verr_set(err, VEX_USAGE,
 		    "-f, -t and --envid do not go with --bsmtp"));
 	if (!j->bsmtp && (j->all_or_nothing || j->rejects != NULL))
@@ -197,13 +197,11 @@ inject_content(struct inject *j, struct submit *s, struct verr *err)
 static int
 inject_message(struct inject *j, struct submit *s, struct verr *err)
 {
-	struct addr from;
-
 	if (j->sender != NULL) {
-		if (inject_addr("sender", j->sender, ADDR_SENDER, &from,
+		if (inject_addr("sender", j->sender, ADDR_SENDER, &j->from,
 			err) == -1)
 			return (-1);
-		j->env.from = &from;
+		j->env.from = &j->from;
 	}
 	if (submit_env_ok(s, &j->env, err) == -1)
 		return (-1);
@@ -237,10 +235,11 @@ inject_submit(struct inject *j, struct submit *s, const struct cli *cli)
 
 /* The configuration: never the caller's when set-uid. */
 static int
-inject_conf(const struct inject *j, const struct rights *r,
-    struct conf **ret_c, struct verr *err)
+inject_conf(const struct inject *j, const struct rights *r, struct conf **ret_c,
+    struct verr *err)
 {
-	char *file = j->config != NULL && !r->secure ? strdup(j->config) :
+	char *file = j->config != NULL && !r->secure ?
+	    strdup(j->config) :
 	    conf_default_path(r->secure);
 	int rc;
 
@@ -257,8 +256,11 @@ inject_conf(const struct inject *j, const struct rights *r,
 static int
 inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
 {
-	struct submit_who who = { .source = r->source, .source_type = "api",
-		.source_mta = "localhost", .user = r->user, .uid = r->uid };
+	struct submit_who who = { .source = r->source,
+		.source_type = "api",
+		.source_mta = "localhost",
+		.user = r->user,
+		.uid = r->uid };
 	struct verr err = VERR_INIT;
 	struct conf *c = NULL;
 	struct submit *s;

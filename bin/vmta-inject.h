@@ -13,9 +13,9 @@
 /* vmta-inject-rights.c: for whom, and as whom, we run. */
 
 struct rights {
-	bool secure; /* set-uid: nothing of the caller's is trusted */
-	uid_t uid;   /* of the caller */
-	char user[64]; /* his name, or his number */
+	bool secure;	 /* set-uid: nothing of the caller's is trusted */
+	uid_t uid;	 /* of the caller */
+	char user[64];	 /* his name, or his number */
 	char source[80]; /* `user:NAME` */
 };
 
@@ -25,8 +25,7 @@ struct rights {
  */
 void rights_init(struct rights *r);
 /* Set-uid: may this configuration be trusted? 0, or -1 (VEX_CONFIG). */
-int rights_conf_ok(const struct rights *r, const char *file,
-    struct verr *err);
+int rights_conf_ok(const struct rights *r, const char *file, struct verr *err);
 /* Root becomes the owner of the spool, if that is another. 0 or -1. */
 int rights_become_owner(const struct conf *c, struct verr *err);
 /*
@@ -60,6 +59,7 @@ ssize_t input_read(struct input *in, int fd, int wait_ms, struct verr *err);
 struct inject {
 	const char *config;
 	const char *sender; /* -f; NULL: not given */
+	struct addr from;   /* what it stands for */
 	struct submit_env env;
 	struct buf envid; /* xtext */
 	const char *key;  /* --submit-id */

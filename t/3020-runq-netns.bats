@@ -54,6 +54,7 @@ syns_of() {
 	all_final 40
 }
 
+# bats test_tags=slow
 @test "an address goes in mid-run: not one SYN from another, mail waits" {
 	# What is on its way when the address goes can only time out.
 	two 'smtp-greeting-timeout = 2s' 'command-timeout = 2s' \
@@ -126,6 +127,7 @@ syns_of() {
 	all_final 50
 }
 
+# bats test_tags=slow
 @test "a daemon sends again soon after the address is back" {
 	two
 	ns_addr_del out 198.51.100.2/24 to-peer

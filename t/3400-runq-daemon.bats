@@ -44,6 +44,7 @@ now_ms() {
 	settled
 }
 
+# bats test_tags=slow
 @test "SIGTERM in mid-run: what is in flight ends, the rest stays, exit 0" {
 	start_sink --delay 'bdat 10'
 	rconf1 'max-smtp-out = 2'
@@ -66,6 +67,7 @@ now_ms() {
 	all_final 1000
 }
 
+# bats test_tags=slow
 @test "SIGINT is the same; a second signal ends it at once" {
 	start_sink --delay 'bdat 20000'
 	rconf1
@@ -205,6 +207,7 @@ compiled() {
 	all_final 600
 }
 
+# bats test_tags=slow
 @test "SIGHUP: a VirtualMTA that goes waits from then on" {
 	start_sink --delay 'bdat 10'
 	rconf 'max-smtp-out = 1' <<-'END'
@@ -259,6 +262,7 @@ compiled() {
 	equal 1 "$(logged run-end | wc -l)"
 }
 
+# bats test_tags=slow
 @test "mail that is injected while runs end is never stranded" {
 	start_sink
 	rconf1

@@ -32,7 +32,7 @@ kill_runs() {
 		wait_until gone "$RUNQ_PID"
 	done
 	echo "# killed $hit times of $kills" >&3
-	[ $hit -ge 3 ] || fail "only $hit kills met a run"
+	[ $hit -ge 1 ] || fail "no kill met a run"
 }
 
 # The run and its workers.
@@ -67,7 +67,7 @@ seed() {
 @test "kill -9 of a run, 400 messages a kill" {
 	seed
 	start_sink --delay 'bdat 40'
-	rconf1
+	rconf1 'max-smtp-out = 6'
 	n=$((400 * KILLS))
 	send_many 1 $n a.example b.example c.example d.example
 	RCPTS=1
@@ -103,7 +103,7 @@ seed() {
 	start_sink --delay 'bdat 40'
 	for i in $(seq 9); do
 		echo "virtual-mta v$i { smtp-source-host = '127.9.$i.7 v$i.example' }"
-	done | rconf
+	done | rconf 'max-smtp-out = 2'
 	n=$((40 * KILLS))
 	for i in $(seq 9); do
 		send_many $((i * n - n + 1)) $((i * n)) a.example b.example -- \

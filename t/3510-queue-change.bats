@@ -251,6 +251,7 @@ delivered() {
 	[ "$(journal type type=b | wc -l)" -ge 1 ]
 }
 
+# bats test_tags=slow
 @test "an owner that does not answer: 75, and nothing is done" {
 	start_sink
 	rconf1

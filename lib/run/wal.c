@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "acct/export.h"
 #include "acct/journal.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/exports.h"
 #include "run/sess.h"
 #include "run/wal.h"
 #include "run/work.h"
@@ -23,30 +23,6 @@
 #define WAL_DELAY_MS 4	   /* how long a lonely record waits for company */
 #define WAL_GROUP 64	   /* records that do not wait */
 #define WAL_RETRY_MS 1000  /* after a full disk */
-#define WAL_CLEAN_MS 3600000
-#define WAL_EXPORT_MS 1000 /* between two looks of the acct-files */
-
-/* An acct-file section and the thread that serves it. */
-struct wal_export {
-	struct worker *w;
-	struct conf *conf; /* holds the strings of file while busy */
-	struct acct_file file;
-	struct export_job job;
-	char live_id[32];
-	struct verr err;
-	bool busy;
-	bool failed;
-	bool complained;
-};
-
-/* The removal of old segments, and what it must not outlive. */
-struct wal_clean {
-	struct worker *w;
-	struct conf *conf;
-	struct acct_file *files;
-	struct export_job job;
-	struct verr err;
-};
 
 struct wal {
 	struct journal *j;
@@ -62,11 +38,6 @@ struct wal {
 	bool complained;
 	bool checkpointing;
 	bool checkpoint_failed;
-	int64_t next_export; /* monotonic ms */
-	int64_t next_clean;
-	bool cleaning;
-	struct wal_export *export;
-	size_t n_export;
 };
 
 static void wal_flush(struct worker *w);
@@ -329,188 +300,12 @@ wal_rotate(struct worker *w)
 		wal->checkpointing = false;
 }
 
-/* What the acct-file section i says, in the words of lib/acct. */
-static void
-wal_export_fill(struct wal_export *x, const struct conf_acct *a)
-{
-	const char *type = NULL;
-
-	x->file = (struct acct_file) {
-		.path = a->file,
-		.move_to = a->move_to[0] != '\0' ? a->move_to : NULL,
-		.move_interval = a->move_interval,
-		.max_size = a->max_size,
-		.delete_after = a->delete_after > 0 ? a->delete_after : 0,
-		.world_readable = a->world_readable,
-		.user_string = a->user_string[0] != '\0' ? a->user_string :
-							   NULL,
-	};
-	while ((type = conf_list_next(&a->records, type)) != NULL)
-		x->file.records |= record_type_bit(type);
-}
-
-/* The export table for the configuration in force. */
-static void
-wal_export_load(struct worker *w)
-{
-	struct wal *wal = w->wal;
-	size_t i;
-
-	wal->n_export = conf_acct_n(w->conf);
-	w->want_r = false;
-	wal->export = xcalloc(wal->n_export, sizeof(*wal->export));
-	for (i = 0; i < wal->n_export; i++) {
-		wal->export[i].w = w;
-		wal->export[i].conf = conf_ref(w->conf);
-		wal_export_fill(&wal->export[i], conf_acct_at(w->conf, i));
-		if ((wal->export[i].file.records & RECORD_R) != 0)
-			w->want_r = true;
-	}
-}
-
-static void
-wal_export_unload(struct wal *wal)
-{
-	size_t i;
-
-	for (i = 0; i < wal->n_export; i++)
-		conf_unref(wal->export[i].conf);
-	free(wal->export);
-	wal->export = NULL;
-	wal->n_export = 0;
-}
-
-static void
-wal_on_export(void *arg)
-{
-	struct wal_export *x = arg;
-
-	x->failed = export_file(&x->job, &x->file, NULL, &x->err) == -1;
-}
-
-static void
-wal_on_exported(void *arg)
-{
-	struct wal_export *x = arg;
-
-	x->busy = false;
-	if (x->failed && !x->complained)
-		log_event(LOG_LV_WARN, "acct-file", "file", x->file.path,
-		    "text", x->err.text, NULL);
-	x->complained = x->failed;
-}
-
-/* In the other thread: segments that are old and exported go. */
-static void
-wal_on_clean(void *arg)
-{
-	struct wal_clean *c = arg;
-
-	if (export_clean(&c->job, &c->err) == 0)
-		c->err.code = VEX_OK;
-}
-
-static void
-wal_on_cleaned(void *arg)
-{
-	struct wal_clean *c = arg;
-
-	if (c->err.code != VEX_OK)
-		log_err(&c->err);
-	c->w->wal->cleaning = false;
-	free(c->files);
-	conf_unref(c->conf);
-	free(c);
-}
-
-/* Once an hour. */
-static void
-wal_clean_start(struct worker *w)
-{
-	struct wal *wal = w->wal;
-	struct wal_clean *c;
-	size_t i;
-
-	if (wal->cleaning || loop_now(w->loop) < wal->next_clean)
-		return;
-	wal->next_clean = loop_now(w->loop) + WAL_CLEAN_MS;
-	c = xcalloc(1, sizeof(*c));
-	c->w = w;
-	c->conf = conf_ref(w->conf);
-	c->files = xcalloc(wal->n_export, sizeof(*c->files));
-	for (i = 0; i < wal->n_export; i++)
-		c->files[i] = wal->export[i].file;
-	c->job = (struct export_job) {
-		.sp = w->spool,
-		.file = c->files,
-		.n_files = wal->n_export,
-		.now = sys_now(w->sys),
-		.journal_keep = conf_global(w->conf)->journal_keep,
-	};
-	c->err.code = VEX_IO;
-	wal->cleaning = true;
-	if (loop_work(w->loop, wal_on_clean, wal_on_cleaned, c) == -1)
-		wal_on_cleaned(c);
-}
-
-/* A look of one acct-file at the journal, in a thread of its own. */
-static void
-wal_export_start(struct wal_export *x)
-{
-	struct worker *w = x->w;
-
-	if (x->busy)
-		return;
-	(void)strncpy(x->live_id, journal_id(w->wal->j),
-	    sizeof(x->live_id) - 1);
-	x->job = (struct export_job) {
-		.sp = w->spool,
-		.file = &x->file,
-		.n_files = 1,
-		.now = sys_now(w->sys),
-		.journal_keep = conf_global(w->conf)->journal_keep,
-		.live_id = x->live_id,
-		.live_size = journal_size(w->wal->j),
-	};
-	x->busy = loop_work(w->loop, wal_on_export, wal_on_exported, x) == 0;
-}
-
-static bool
-wal_exporting(const struct wal *wal)
-{
-	size_t i;
-
-	for (i = 0; i < wal->n_export; i++)
-		if (wal->export[i].busy)
-			return (true);
-	return (false);
-}
-
-void
-wal_reload(struct worker *w)
-{
-	struct wal *wal = w->wal;
-
-	while (wal_exporting(wal))
-		loop_turn(w->loop, true);
-	wal_export_unload(wal);
-	wal_export_load(w);
-}
-
 void
 wal_tick(struct worker *w)
 {
-	struct wal *wal = w->wal;
-	size_t i;
-
 	wal_flush(w);
 	wal_rotate(w);
-	if (loop_now(w->loop) < wal->next_export)
-		return;
-	wal->next_export = loop_now(w->loop) + WAL_EXPORT_MS;
-	for (i = 0; i < wal->n_export; i++)
-		wal_export_start(&wal->export[i]);
-	wal_clean_start(w);
+	exports_tick(w, journal_id(w->wal->j), journal_size(w->wal->j));
 }
 
 int
@@ -524,35 +319,10 @@ wal_open(struct worker *w, struct verr *err)
 		return (-1);
 	}
 	TAILQ_INIT(&wal->waiting);
-	wal->next_clean = loop_now(w->loop) + WAL_CLEAN_MS;
 	wal->timer = loop_timer_new(w->loop, wal_on_timer, w);
 	w->wal = wal;
-	wal_export_load(w);
+	exports_load(w);
 	return (0);
-}
-
-/* The journal is retired: the acct-files take the rest of it. */
-static void
-wal_export_last(struct worker *w)
-{
-	struct wal *wal = w->wal;
-	struct acct_file *files = xcalloc(wal->n_export, sizeof(*files));
-	struct verr err = VERR_INIT;
-	struct export_job job = {
-		.sp = w->spool,
-		.file = files,
-		.n_files = wal->n_export,
-		.now = sys_now(w->sys),
-		.journal_keep = conf_global(w->conf)->journal_keep,
-		.wait = true, /* another worker may be at it, and end sooner */
-	};
-	size_t i;
-
-	for (i = 0; i < wal->n_export; i++)
-		files[i] = wal->export[i].file;
-	if (export_run(&job, NULL, &err) == -1)
-		log_event(LOG_LV_WARN, "acct-file", "text", err.text, NULL);
-	free(files);
 }
 
 int
@@ -564,8 +334,7 @@ wal_close(struct worker *w, struct verr *err)
 
 	if (wal == NULL)
 		return (0);
-	while (wal->chunk != NULL || wal->checkpointing || wal->cleaning ||
-	    wal_exporting(wal))
+	while (wal->chunk != NULL || wal->checkpointing || exports_busy(w))
 		loop_turn(w->loop, true);
 	rc = journal_sync(wal->j, &durable, err);
 	wal_apply(w, durable);
@@ -578,9 +347,9 @@ wal_close(struct worker *w, struct verr *err)
 	else
 		journal_free(wal->j); /* the next run replays it */
 	if (rc == 0)
-		wal_export_last(w);
+		exports_last(w);
 	loop_timer_free(wal->timer);
-	wal_export_unload(wal);
+	exports_unload(w);
 	free(wal->fx);
 	free(wal);
 	w->wal = NULL;

@@ -59,8 +59,6 @@ bool wal_busy(const struct worker *w);
 bool wal_failed(const struct worker *w);
 /* Housekeeping: dirty batches, rotation, exports. now: monotonic ms. */
 void wal_tick(struct worker *w);
-/* The configuration changed: other acct-files, perhaps. */
-void wal_reload(struct worker *w);
 /* Last sync, checkpoint, retirement; 0 or -1. Blocks. */
 int wal_close(struct worker *w, struct verr *err);
 

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "dns/unbound.h"
 #include "run/bouncer.h"
+#include "run/exports.h"
 #include "run/live.h"
 #include "run/plan.h"
 #include "run/recover.h"
@@ -312,7 +313,8 @@ worker_on_hup(void *arg)
 	rvmta_reload_all(w);
 	if (rvmta_own_all(w, &err) == -1 || recover_all(w, &err) == -1)
 		log_err(&err);
-	wal_reload(w);
+	exports_unload(w);
+	exports_load(w);
 	queue_reload_all(w);
 	plan_all(w);
 	log_event(LOG_LV_INFO, "reloaded", "file", conf_file(c), NULL);

@@ -16,6 +16,7 @@
 #include "base/sys.h"
 #include "conf/conf.h"
 #include "dns/mx.h"
+#include "run/exports.h"
 #include "run/queue.h"
 #include "run/run.h"
 #include "run/rvmta.h"
@@ -52,6 +53,7 @@ struct worker {
 	struct spool *spool;
 	struct owner *owner;
 	struct wal *wal;
+	struct exports exports;
 	struct dns *dns;
 	struct resolver *resolver; /* ours; NULL: the table's own is used */
 	struct netcheck *net;

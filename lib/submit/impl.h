@@ -29,7 +29,7 @@ struct note {
 struct load {
 	struct commit *c; /* NULL: none */
 	struct note *note;
-	size_t n, cap; /* messages */
+	size_t n, cap;	  /* messages */
 	struct map share; /* `POOL DOMAIN` -> struct share */
 };
 
@@ -91,8 +91,8 @@ struct target {
 };
 
 /* The target that env names, or the source's default. 0 or -1 (VEX_DATA). */
-int route_target(const struct submit *s, const char *name,
-    struct target *ret_t, struct verr *err);
+int route_target(const struct submit *s, const char *name, struct target *ret_t,
+    struct verr *err);
 /*
  * The VirtualMTA for a recipient of that domain in this commit; draws from
  * the pool's counter. NULL with err when that failed.
@@ -107,8 +107,7 @@ int submit_spool(struct submit *s, struct verr *err);
 /* The open commit; a new one after a look at the free space. NULL: err. */
 struct commit *load_commit(struct submit *s, struct verr *err);
 /* A message has been put into it. 0 or -1 when cutting it failed. */
-int load_note(struct submit *s, const char *id, size_t rcpts,
-    struct verr *err);
+int load_note(struct submit *s, const char *id, size_t rcpts, struct verr *err);
 void load_release(struct load *l);
 /* Break the submission off; returns -1. */
 int submit_break(struct submit *s, const struct verr *err);

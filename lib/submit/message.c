@@ -85,9 +85,10 @@ rcpt_seen(struct submit *s, const char *smtp)
 	char fold[ADDR_MAX + 1];
 	size_t i;
 
-	for (i = 0; smtp[i] != '\0' && i < ADDR_MAX; i++)
+	for (i = 0; i < ADDR_MAX && smtp[i] != '\0'; i++)
 		fold[i] = smtp[i] >= 'A' && smtp[i] <= 'Z' ?
-		    (char)(smtp[i] + ('a' - 'A')) : smtp[i];
+		    (char)(smtp[i] + ('a' - 'A')) :
+		    smtp[i];
 	fold[i] = '\0';
 	return (map_put(&s->dups, fold, s) != NULL);
 }
@@ -112,8 +113,7 @@ rcpt_add(struct submit *s, const struct submit_rcpt *r, struct verr *err)
 	}
 	if (s->n_rcpt == s->cap_rcpt) {
 		s->cap_rcpt = s->cap_rcpt > 0 ? s->cap_rcpt * 2 : 16;
-		s->rcpt = xreallocarray(s->rcpt, s->cap_rcpt,
-		    sizeof(*s->rcpt));
+		s->rcpt = xreallocarray(s->rcpt, s->cap_rcpt, sizeof(*s->rcpt));
 	}
 	to = &s->rcpt[s->n_rcpt++];
 	to->index = (uint32_t)s->n_seen++;
@@ -166,8 +166,7 @@ submit_header_rcpts(struct submit *s, struct verr *err)
 
 /* May the source use this sender? */
 static int
-check_sender(const struct submit *s, const struct addr *from,
-    struct verr *err)
+check_sender(const struct submit *s, const struct addr *from, struct verr *err)
 {
 	if (from == NULL) {
 		if (s->has_self)
@@ -178,8 +177,8 @@ check_sender(const struct submit *s, const struct addr *from,
 	if (conf_source_sender_ok(&s->src, from->smtp) ||
 	    (s->has_self && strcmp(from->smtp, s->self.smtp) == 0))
 		return (0);
-	return (verr_set(err, VEX_DATA,
-	    "source %s may not use this sender", s->source));
+	return (verr_set(err, VEX_DATA, "source %s may not use this sender",
+	    s->source));
 }
 
 /* A job: octets that are no controls. */
@@ -215,14 +214,12 @@ check_env(const struct submit *s, const struct submit_env *env,
 	if (env->prio < -1 || env->prio > 100)
 		return (verr_set(err, VEX_DATA, "priority not 0 to 100"));
 	if (env->envid != NULL && *env->envid != '\0')
-		return (xtext_check_envid(env->envid, strlen(env->envid),
-		    err));
+		return (xtext_check_envid(env->envid, strlen(env->envid), err));
 	return (0);
 }
 
 int
-submit_env_ok(struct submit *s, const struct submit_env *env,
-    struct verr *err)
+submit_env_ok(struct submit *s, const struct submit_env *env, struct verr *err)
 {
 	struct target t;
 
@@ -306,8 +303,8 @@ skip_message(struct submit *s)
 {
 	s->accepted++;
 	if (s->durable != NULL)
-		s->durable(s->durable_arg,
-		    s->seq == s->skip ? s->last_id : "-", s->n_rcpt);
+		s->durable(s->durable_arg, s->seq == s->skip ? s->last_id : "-",
+		    s->n_rcpt);
 }
 
 int

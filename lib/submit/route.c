@@ -46,7 +46,8 @@ route_target(const struct submit *s, const char *name, struct target *ret_t,
 	if (name == NULL || *name == '\0') {
 		name = s->src.default_virtual_mta;
 		if (*name == '\0')
-			return (verr_set(err, VEX_DATA, "no VirtualMTA named, "
+			return (verr_set(err, VEX_DATA,
+			    "no VirtualMTA named, "
 			    "and no default-virtual-mta for source %s",
 			    s->source));
 		if (!route_find(s, name, ret_t))

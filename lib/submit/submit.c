@@ -23,7 +23,7 @@ submit_self(struct submit *s, const char *user)
 
 	buf_addf(&b, "%s@%s", user, conf_global(s->conf)->host_name);
 	s->has_self = addr_parse(b.p, b.len, ADDR_RCPT, &s->self,
-	    &s->self_err) == 0;
+			  &s->self_err) == 0;
 	if (!s->has_self)
 		(void)verr_prefix(&s->self_err, "default sender '%s'", b.p);
 	buf_release(&b);
@@ -99,8 +99,7 @@ submit_key(struct submit *s, const char *key, struct verr *err)
 		    "another call is using this submit id"));
 	if (rc == -1)
 		return (-1);
-	return (spool_submit_lookup(s->sp, s->hash, &s->skip, s->last_id,
-	    err));
+	return (spool_submit_lookup(s->sp, s->hash, &s->skip, s->last_id, err));
 }
 
 const struct conf_source *
@@ -137,8 +136,8 @@ submit_bsmtp_ok(const struct submit *s, struct verr *err)
 {
 	if (s->src.allow_bsmtp)
 		return (0);
-	return (verr_set(err, VEX_DATA,
-	    "source %s may not submit batch SMTP", s->source));
+	return (verr_set(err, VEX_DATA, "source %s may not submit batch SMTP",
+	    s->source));
 }
 
 uint64_t

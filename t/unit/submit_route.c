@@ -49,8 +49,8 @@ test_sequence(void **state)
 static void
 test_fair(void **state)
 {
-	static const uint32_t weight[][6] = { { 3, 1 }, { 1, 3 },
-		{ 97, 2, 1 }, { 10, 20, 30, 40 }, { 1000, 1, 1, 1, 1 },
+	static const uint32_t weight[][6] = { { 3, 1 }, { 1, 3 }, { 97, 2, 1 },
+		{ 10, 20, 30, 40 }, { 1000, 1, 1, 1, 1 },
 		{ 7, 11, 13, 17, 19 } };
 	struct conf_member m[6];
 	struct conf_pool p;
@@ -95,8 +95,9 @@ test_huge(void **state)
 		p.weights += m[i].weight;
 	}
 	for (k = 0; k < N; k++)
-		seen += route_turn(&p, UINT64_MAX - UINT64_MAX % p.weights +
-		    k - p.weights)->vmta == k;
+		seen += route_turn(&p,
+			    UINT64_MAX - UINT64_MAX % p.weights + k - p.weights)
+			    ->vmta == k;
 	assert_int_equal(seen, N);
 	assert_true(route_turn(&p, UINT64_MAX)->vmta < N);
 	free(m);
@@ -132,10 +133,11 @@ test_target(void **state)
 	int rc;
 
 	(void)state;
-	set_conf(CONF "invalid-virtual-mta-fallback = c\n"
-		      "source 'user:few' { allow-virtual-mta = {'b', 'ev*'} }\n"
-		      "source 'user:none' { allow-virtual-mta = {} }\n"
-		      "source 'user:lax' { reject-invalid-virtual-mta = no }\n");
+	set_conf(CONF
+	    "invalid-virtual-mta-fallback = c\n"
+	    "source 'user:few' { allow-virtual-mta = {'b', 'ev*'} }\n"
+	    "source 'user:none' { allow-virtual-mta = {} }\n"
+	    "source 'user:lax' { reject-invalid-virtual-mta = no }\n");
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		s = handle(t[i].source);
 		rc = route_target(s, t[i].name, &to, &err);
@@ -144,7 +146,8 @@ test_target(void **state)
 			assert_int_equal(err.code, VEX_DATA);
 		else
 			assert_string_equal(to.vmta != NULL ? to.vmta->name :
-				to.pool->name, t[i].want);
+							      to.pool->name,
+			    t[i].want);
 		submit_close(s);
 	}
 }

@@ -18,7 +18,8 @@ static struct submit_stream *
 stream(struct submit *s, bool all)
 {
 	struct submit_stream_opts o = { .env = { .prio = -1 },
-		.all_or_nothing = all, .reject = on_reject };
+		.all_or_nothing = all,
+		.reject = on_reject };
 
 	buf_clear(&rejects);
 	return (submit_stream_new(s, &o));
@@ -28,14 +29,17 @@ stream(struct submit *s, bool all)
 static void
 txn(struct buf *b, int i)
 {
-	buf_addf(b, "MAIL FROM:<s@y.example>\nRCPT TO:<u%d@d%d.example>\nDATA\n"
-	    "Subject: number %d\n\n..dot\nbody\n.\n", i, i % 3, i);
+	buf_addf(b,
+	    "MAIL FROM:<s@y.example>\nRCPT TO:<u%d@d%d.example>\nDATA\n"
+	    "Subject: number %d\n\n..dot\nbody\n.\n",
+	    i, i % 3, i);
 }
 
 #define BAD_RCPT "MAIL FROM:<>\nRCPT TO:<nobody>\nDATA\nx: y\n\n.\n"
 #define BAD_CR "MAIL FROM:<>\nRCPT TO:<a@b.example>\nDATA\nx: y\n\na\rb\n.\n"
 #define BAD_SENDER "MAIL FROM:<a@>\nRCPT TO:<a@b.example>\nDATA\nx: y\n\n.\n"
-#define BAD_HALF "MAIL FROM:<>\nRCPT TO:<nobody>\nRCPT TO:<a@b.example>\n" \
+#define BAD_HALF                                                  \
+	"MAIL FROM:<>\nRCPT TO:<nobody>\nRCPT TO:<a@b.example>\n" \
 	"DATA\nx: half\n\n.\n"
 
 /* Feed it in pieces; all of it must be taken in. */
@@ -189,8 +193,9 @@ test_repeat(void **state)
 		st = stream(s, false);
 		if (call == 0) {
 			/* it breaks off in the middle */
-			assert_int_equal(submit_stream_feed(st, b.p,
-				b.len / 2, &err), 0);
+			assert_int_equal(submit_stream_feed(st, b.p, b.len / 2,
+					     &err),
+			    0);
 			assert_int_equal(submit_stream_finish(st, &err), 0);
 			assert_true(submit_accepted(s) > 300);
 			assert_true(submit_accepted(s) < 400);
@@ -268,8 +273,10 @@ test_full(void **state)
 
 	(void)state;
 	for (i = 0; i < 2000; i++)
-		buf_addf(&b, "MAIL FROM:<>\nRCPT TO:<u@d%d.example>\nDATA\n"
-		    "Subject: number %d\n\n.\n", i % 20, i);
+		buf_addf(&b,
+		    "MAIL FROM:<>\nRCPT TO:<u@d%d.example>\nDATA\n"
+		    "Subject: number %d\n\n.\n",
+		    i % 20, i);
 	s = handle("user:x");
 	sys.syncfs = full_syncfs;
 	left = 5;

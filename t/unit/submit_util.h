@@ -19,15 +19,15 @@
 #include "base/buf.h"
 #include "submit/submit.h"
 
-#define CONF \
-	"host-name = mta.example.com\n" \
-	"smtp-source-host = {'192.0.2.1 mta.example.com'}\n" \
-	"min-free-space = 0\n" \
-	"min-free-inodes = 0\n" \
-	"virtual-mta a { }\n" \
-	"virtual-mta b { }\n" \
-	"virtual-mta c { }\n" \
-	"virtual-mta-pool p { virtual-mta = {'a 3', 'b'} }\n" \
+#define CONF                                                        \
+	"host-name = mta.example.com\n"                             \
+	"smtp-source-host = {'192.0.2.1 mta.example.com'}\n"        \
+	"min-free-space = 0\n"                                      \
+	"min-free-inodes = 0\n"                                     \
+	"virtual-mta a { }\n"                                       \
+	"virtual-mta b { }\n"                                       \
+	"virtual-mta c { }\n"                                       \
+	"virtual-mta-pool p { virtual-mta = {'a 3', 'b'} }\n"       \
 	"virtual-mta-pool even { virtual-mta = {'a', 'b', 'c'} }\n" \
 	"source 'local' { default-virtual-mta = a }\n"
 
@@ -110,8 +110,11 @@ scratch_teardown(void **state)
 static inline struct submit *
 handle(const char *source)
 {
-	struct submit_who who = { .source = source, .source_type = "api",
-		.source_mta = "localhost", .user = "me", .uid = 1000 };
+	struct submit_who who = { .source = source,
+		.source_type = "api",
+		.source_mta = "localhost",
+		.user = "me",
+		.uid = 1000 };
 	struct submit *s = submit_open(&sys, conf, &who);
 
 	buf_clear(&durable);
@@ -186,7 +189,8 @@ content(const char *part)
 	(void)files(part);
 	buf_clear(&text);
 	for (line = strtok_r(found.len > 0 ? found.p : chunk, "\n", &save);
-	    found.len > 0 && line != NULL; line = strtok_r(NULL, "\n", &save)) {
+	     found.len > 0 && line != NULL;
+	     line = strtok_r(NULL, "\n", &save)) {
 		fp = fopen(line, "r");
 		assert_non_null(fp);
 		while ((n = fread(chunk, 1, sizeof(chunk), fp)) > 0)
