@@ -152,7 +152,7 @@ nothing_final() {
 	local opt want
 	for opt in -8 -C; do
 		to_smtp_sink "$opt"
-		rm -rf "$DUMP"/*
+		rm -rf "${DUMP:?}"/*
 		start_smtp_sink "$opt" -d "$DUMP/m."
 		HOSTS="'[${SMTP_SINK_ADDR%:*}]:${SMTP_SINK_ADDR##*:}'" rconf1
 		{

@@ -79,7 +79,7 @@ settled() {
 	local left
 	left=$(find "$P"/spool/acct -name '*.live'
 		find "$P"/spool/queue/*/tmp "$P"/spool/commit "$P"/spool/bad \
-			"$P"/spool/control -type f 2>/dev/null) || true
+			-type f 2>/dev/null) || true
 	[ -z "$left" ] || fail "left behind: $left"
 }
 

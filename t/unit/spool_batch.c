@@ -536,7 +536,7 @@ test_damage(void **state)
 	text[n] = '\0';
 	r = strstr(text, "\nR ");
 	assert_non_null(r);
-	index = atol(text + 13);
+	index = strtol(text + 13, NULL, 10);
 	assert_int_equal(damage(11, '2'), VEX_UNAVAILABLE);
 	for (i = 0; i < n; i++) {
 		if (i >= index && i < n - 21)
