@@ -288,16 +288,16 @@ main(int argc, char **argv)
 	struct verr err = VERR_INIT;
 	struct rights r;
 	struct cli cli;
+	bool bad = false;
 	int id, rc;
 
 	rights_init(&r);
 	cli_init(&cli, &inject_tool, argc, argv);
 	while ((id = cli_next(&cli, &err)) > 0)
-		if (inject_option(&j, id, cli.arg, &err) == -1)
-			return (cli_fail(&cli, &err));
+		bad = bad || inject_option(&j, id, cli.arg, &err) == -1;
 	if (id == CLI_DONE)
 		return (VEX_OK);
-	if (id == CLI_ERROR || inject_usage(&j, &err) == -1)
+	if (id == CLI_ERROR || bad || inject_usage(&j, &err) == -1)
 		return (cli_fail(&cli, &err));
 	j.rest = cli.rest;
 	j.nrest = cli.nrest;

@@ -195,15 +195,15 @@ main(int argc, char **argv)
 	struct runq r = { .run = { .patience = 60000, .workers = 1 } };
 	struct verr err = VERR_INIT;
 	struct cli cli;
+	bool bad = false;
 	int id;
 
 	cli_init(&cli, &runq_tool, argc, argv);
 	while ((id = cli_next(&cli, &err)) > 0)
-		if (runq_option(&r, id, cli.arg, &err) == -1)
-			return (cli_fail(&cli, &err));
+		bad = bad || runq_option(&r, id, cli.arg, &err) == -1;
 	if (id == CLI_DONE)
 		return (VEX_OK);
-	if (id == CLI_ERROR)
+	if (id == CLI_ERROR || bad)
 		return (cli_fail(&cli, &err));
 	if (cli.nrest > 0) {
 		(void)verr_set(&err, VEX_USAGE, "unexpected operand: %s",

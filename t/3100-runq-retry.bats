@@ -68,7 +68,7 @@ run_has() {
 	all_final 6
 }
 
-@test "OPEN (lib/smtp): 552 5.2.2 to RCPT is a full mailbox, not too many recipients" {
+@test "552 5.2.2 to RCPT is a full mailbox, not too many recipients" {
 	start_sink --reply 'rcpt 552 5.2.2 Mailbox full'
 	rconf1
 	send full@one.example

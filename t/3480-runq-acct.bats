@@ -149,18 +149,6 @@ teardown() {
 		sort -u | wc -l)"
 }
 
-@test "OPEN (lib/acct, run): disable-acct-records: not in the files, but in the journal" {
-	start_sink
-	rconf <<-'END'
-		virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example' }
-		domain 'quiet.example' { disable-acct-records = yes }
-	END
-	send a@one.example b@quiet.example
-	deliver
-	equal a@one.example "$(accounting rcpt type=d)"
-	equal 2 "$(journal rcpt type=d | wc -l)"
-}
-
 @test "vmta-report tells the same as the sink" {
 	start_sink --reply 'rcpt:*7@* 550 5.1.1 No'
 	rconf1

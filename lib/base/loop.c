@@ -53,12 +53,13 @@ loop_new(void)
 void
 loop_free(struct loop *l)
 {
+	bool alive;
+
 	if (l == NULL)
 		return;
-	(void)uv_run(&l->uv, UV_RUN_NOWAIT); /* close callbacks */
-	while (uv_loop_close(&l->uv) == UV_EBUSY)
-		if (uv_run(&l->uv, UV_RUN_NOWAIT) == 0)
-			break;
+	do /* close callbacks; a turn that only takes back a stop has none */
+		alive = uv_run(&l->uv, UV_RUN_NOWAIT) != 0;
+	while (uv_loop_close(&l->uv) == UV_EBUSY && alive);
 	free(l);
 }
 

@@ -220,6 +220,26 @@ cmd_quit(struct bsmtp *b, const char *args, const char *end)
 	abandon(b);
 }
 
+/* The mail merge commands begin a transaction that is not for us. */
+static void
+cmd_merge(struct bsmtp *b, const char *args, const char *end)
+{
+	(void)args;
+	(void)end;
+	if (!b->dead)
+		abandon(b);
+	refuse(b, b->lineno, "mail merge is not in this version");
+}
+
+/* What follows is content up to a lone dot, never commands. */
+static void
+cmd_part(struct bsmtp *b, const char *args, const char *end)
+{
+	cmd_merge(b, args, end);
+	b->in_data = true;
+	b->pos = POS_LINE_START;
+}
+
 static const struct {
 	const char *verb;
 	void (*fn)(struct bsmtp *b, const char *args, const char *end);
@@ -232,6 +252,10 @@ static const struct {
 	{ "RSET", cmd_reset },
 	{ "NOOP", cmd_noop },
 	{ "QUIT", cmd_quit },
+	{ "XMRG", cmd_merge },
+	{ "XDFN", cmd_merge },
+	{ "XPRT", cmd_part },
+	{ "XACK", cmd_merge },
 };
 
 /* A command line is complete, without its line end. */

@@ -14,6 +14,7 @@
 #include "run/queue.h"
 #include "run/result.h"
 #include "run/retry.h"
+#include "run/route.h"
 #include "run/wal.h"
 #include "run/work.h"
 #include "run/worker.h"
@@ -21,7 +22,7 @@
 
 #define BOUNCER_PIECE 1000 /* recipients between two turns of the loop */
 #define BOUNCER_WAIT_MS 5
-#define BOUNCER_AHEAD 4000 /* records that may wait for the journal */
+#define BOUNCER_AHEAD 1000 /* records that may wait for the journal */
 
 struct bouncer {
 	struct worker *w;
@@ -137,6 +138,7 @@ bouncer_stop(struct worker *w, struct queue *q)
 	if (b == NULL)
 		return;
 	q->bouncer = NULL;
+	q->stale = true; /* what is planned may be gone */
 	w->n_bouncers--;
 	loop_timer_free(b->timer);
 	batch_txn_release(&b->txn);
@@ -199,11 +201,12 @@ bouncer_start(struct worker *w, struct queue *q,
 	b->peer = bouncer_copy(cause->peer);
 	b->category = bouncer_copy(category);
 	b->code = cause->code;
-	b->before = sys_now(w->sys) - age / 1000;
+	b->before = age > 0 ? sys_now(w->sys) - age / 1000 : INT64_MAX;
 	b->timer = loop_timer_new(w->loop, bouncer_on_timer, b);
 	batch_txn_init(&b->txn);
 	q->bouncer = b;
 	w->n_bouncers++;
+	route_deactivate(q); /* no session takes what is bounced */
 	if (bouncer_list(b) == -1 || b->n == 0)
 		bouncer_stop(w, q);
 	else

@@ -16,6 +16,8 @@
 #include "spool/list.h"
 #include "spool/state.h"
 
+#define PLAN_FAULT_MS 1000 /* after a directory could not be read */
+
 struct plan_look {
 	struct worker *w;
 	struct rvmta *vmta;
@@ -36,13 +38,13 @@ plan_on_batch(void *arg, const char *file, const struct batch_name *name)
 		    file, NULL);
 		return (0);
 	}
-	if (work_is_open(q, &name->id) ||
+	if (work_is_open(q, &name->id) || work_name_paused(q, name) ||
 	    pause_match_name(look->w->pauses, q->domain, q->vmta->name, name))
 		return (0);
-	r.name = *name; /* as it is: the file is opened by it */
-	if (look->area == BATCH_CUR && name->due != BATCH_DUE_NEVER &&
-	    retry_sane(look->w, q->set, name->due) != name->due)
-		r.forced = true; /* further ahead than any wait: due now */
+	r.name = *name;
+	r.due = name->due;
+	if (look->area == BATCH_CUR && name->due != BATCH_DUE_NEVER)
+		r.due = retry_sane(look->w, q->set, name->due);
 	queue_add_ref(look->w, q, &r);
 	return (0);
 }
@@ -58,6 +60,7 @@ plan_queue(struct worker *w, struct queue *q)
 	heap_release(&q->ready);
 	heap_release(&q->wait);
 	q->more = false;
+	q->more_at = INT64_MAX;
 	q->stale = false;
 	if (spool_batches(w->spool, q->vmta->name, BATCH_NEW, q->domain,
 		plan_on_batch, &look, &err) == -1)
@@ -71,16 +74,22 @@ plan_queue(struct worker *w, struct queue *q)
 	return (0);
 fail:
 	q->stale = true;
+	q->listed = loop_now(w->loop) + PLAN_FAULT_MS;
 	log_err(&err);
 	return (-1);
+}
+
+bool
+plan_due(const struct worker *w, const struct queue *q)
+{
+	return (q->stale &&
+	    loop_now(w->loop) >= q->listed + 10 * q->list_cost);
 }
 
 void
 plan_more(struct worker *w, struct queue *q)
 {
-	bool due = loop_now(w->loop) >= q->listed + 10 * q->list_cost;
-
-	if ((q->ready.n == 0 && q->more) || (q->stale && due))
+	if ((q->ready.n == 0 && q->more) || plan_due(w, q))
 		(void)plan_queue(w, q);
 }
 

@@ -2,10 +2,14 @@
 #ifndef VMTA_RUN_PLAN_H
 #define VMTA_RUN_PLAN_H
 
+#include <stdbool.h>
+
 struct worker;
 struct queue;
 struct rvmta;
 
+/* Is q to be listed anew, now? */
+bool plan_due(const struct worker *w, const struct queue *q);
 /* More names, if q has none left but its directories have. */
 void plan_more(struct worker *w, struct queue *q);
 /* Find all queues of all owned VirtualMTAs; each is listed when it is due. */

@@ -10,13 +10,15 @@
 
 #include "base/mem.h"
 #include "run/bouncer.h"
+#include "run/plan.h"
 #include "run/queue.h"
 #include "run/retry.h"
 #include "run/route.h"
 #include "run/work.h"
 #include "run/worker.h"
 
-/* Names that one queue keeps in memory. */
+/* Names that one queue keeps in memory: of each kind, and twice as many for
+ * a moment. */
 #define QUEUE_REFS 4096
 
 /* Ready: the highest priority first, then the longest due, then the id. */
@@ -27,8 +29,8 @@ ref_cmp_ready(const void *va, const void *vb)
 
 	if (a->name.prio != b->name.prio)
 		return (a->name.prio > b->name.prio ? -1 : 1);
-	if (a->name.due != b->name.due)
-		return (a->name.due < b->name.due ? -1 : 1);
+	if (a->due != b->due)
+		return (a->due < b->due ? -1 : 1);
 	return (strcmp(a->name.id.s, b->name.id.s));
 }
 
@@ -38,8 +40,8 @@ ref_cmp_wait(const void *va, const void *vb)
 {
 	const struct ref *a = va, *b = vb;
 
-	if (a->name.due != b->name.due)
-		return (a->name.due < b->name.due ? -1 : 1);
+	if (a->due != b->due)
+		return (a->due < b->due ? -1 : 1);
 	return (strcmp(a->name.id.s, b->name.id.s));
 }
 
@@ -63,6 +65,7 @@ queue_get(struct worker *w, struct rvmta *v, const char *domain)
 	heap_init(&q->ready, sizeof(struct ref), ref_cmp_ready);
 	heap_init(&q->wait, sizeof(struct ref), ref_cmp_wait);
 	TAILQ_INIT(&q->works);
+	q->more_at = INT64_MAX;
 	(void)map_put(&w->queues, q->name, q);
 	slots_init(&q->slots, LIMIT_QUEUE_CONNS, 0);
 	(void)queue_set(w, q);
@@ -111,6 +114,7 @@ queue_free(struct worker *w, struct queue *q)
 		TAILQ_REMOVE(&w->hungry, q, entry);
 	heap_release(&q->ready);
 	heap_release(&q->wait);
+	map_release(&q->paused, NULL);
 	free(q->last_error);
 	free(q->domain);
 	free(q->name);
@@ -123,7 +127,7 @@ queue_idle(const struct queue *q)
 {
 	return (q->ready.n == 0 && q->wait.n == 0 && !q->more && !q->stale &&
 	    TAILQ_EMPTY(&q->works) && q->n_starting == 0 && q->n_ready == 0 &&
-	    q->lookup == 0 && !q->hungry && q->wake == 0 &&
+	    q->lookup == 0 && !q->hungry && q->n_wakes == 0 &&
 	    q->bouncer == NULL);
 }
 
@@ -151,8 +155,7 @@ queue_reload_all(struct worker *w)
 
 	while ((q = map_next(&w->queues, &i, NULL)) != NULL) {
 		(void)queue_set(w, q);
-		if (q->n_ready + q->n_starting == 0)
-			route_drop(w, q);
+		route_drop(w, q); /* sessions keep theirs until they end */
 	}
 }
 
@@ -181,24 +184,34 @@ queue_free_all(struct worker *w)
 	TAILQ_INIT(&w->hungry);
 }
 
-/* Keep within QUEUE_REFS; what is dropped is found again by listing. */
-static void
-queue_trim(struct queue *q)
+/*
+ * Keep the best QUEUE_REFS of h when it has twice as many; the rest is found
+ * again by listing. Returns the best one that is dropped, or NULL.
+ */
+static const struct ref *
+queue_trim(struct heap *h)
 {
-	if (q->ready.n + q->wait.n <= QUEUE_REFS)
-		return;
-	heap_drop_last(q->wait.n > 0 ? &q->wait : &q->ready);
-	q->more = true;
+	if (h->n < 2 * (size_t)QUEUE_REFS)
+		return (NULL);
+	qsort(h->p, h->n, h->size, h->cmp); /* sorted, it is a heap as well */
+	h->n = QUEUE_REFS;
+	return ((const struct ref *)(const void *)h->p + h->n);
 }
 
 void
 queue_add_ref(struct worker *w, struct queue *q, const struct ref *r)
 {
-	bool due = r->forced || r->name.due <= sys_now(w->sys);
+	bool due = r->forced || r->due <= sys_now(w->sys);
+	const struct ref *rest;
 
 	heap_push(due ? &q->ready : &q->wait, r);
-	if (!w->opt->now)
-		queue_trim(q);
+	if (w->opt->now)
+		return;
+	rest = queue_trim(due ? &q->ready : &q->wait);
+	if (rest != NULL && due)
+		q->more = true;
+	else if (rest != NULL && rest->due < q->more_at)
+		q->more_at = rest->due;
 }
 
 void
@@ -208,10 +221,12 @@ queue_promote(struct worker *w, struct queue *q)
 	const struct ref *top;
 	struct ref r;
 
-	while ((top = heap_top(&q->wait)) != NULL && top->name.due <= now) {
+	while ((top = heap_top(&q->wait)) != NULL && top->due <= now) {
 		heap_pop(&q->wait, &r);
 		heap_push(&q->ready, &r);
 	}
+	if (q->more_at <= now)
+		q->more = true;
 }
 
 /* Has one of the open batches recipients that nobody has taken? */
@@ -229,10 +244,11 @@ queue_works_left(const struct queue *q)
 bool
 queue_has_work(struct worker *w, struct queue *q)
 {
-	if (q->block != QUEUE_OPEN || w->stopping)
+	if (q->block != QUEUE_OPEN || w->stopping || w->broken)
 		return (false);
 	queue_promote(w, q);
-	return (q->ready.n > 0 || q->more || q->stale || queue_works_left(q));
+	return (q->ready.n > 0 || q->more || plan_due(w, q) ||
+	    queue_works_left(q));
 }
 
 int64_t
@@ -242,10 +258,10 @@ queue_next(const struct queue *q)
 
 	if (q->block != QUEUE_OPEN)
 		return (q->next_try > 0 ? q->next_try : INT64_MAX);
-	if (q->ready.n > 0 || q->more || q->stale)
+	if (q->ready.n > 0 || q->more || q->stale || queue_works_left(q))
 		return (0);
 	top = heap_top(&q->wait);
-	return (top != NULL ? top->name.due : INT64_MAX);
+	return (top != NULL && top->due < q->more_at ? top->due : q->more_at);
 }
 
 const char *

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/heap.h"
+#include "base/map.h"
 #include "conf/conf.h"
 #include "run/work.h"
 #include "shape/limit.h"
@@ -25,8 +26,9 @@ struct bouncer;
 /* A batch file, known by its name only. */
 struct ref {
 	struct batch_name name;
+	int64_t due; /* wall seconds; as in the name, unless that is absurd */
 	enum batch_area area;
-	bool forced; /* due, whatever its name says: --now, a wrong clock */
+	bool forced; /* --now: due, whatever its name says */
 };
 
 /* Why a queue does not send just now; texts in queue_why. */
@@ -49,11 +51,13 @@ struct queue {
 
 	struct heap ready; /* struct ref, due: priority, due time, id */
 	struct heap wait;  /* struct ref, by due time */
-	bool more;	   /* the directories hold more than was listed */
+	bool more;	   /* the directories hold more than was kept, */
+	int64_t more_at;   /* and more that is due then; INT64_MAX: no more */
 	bool stale;	   /* new mail was announced: list them again */
 	int64_t listed;	   /* monotonic ms: when, */
 	int64_t list_cost; /* and how long it took */
 	struct work_list works; /* open batches */
+	struct map paused; /* jobs that a file showed to be paused */
 
 	struct slots slots; /* max-smtp-out */
 	unsigned int n_starting; /* sessions that are not ready yet */
@@ -83,6 +87,8 @@ struct queue {
 	unsigned int asked; /* number of the last request that saw it */
 	bool tried;   /* a connection failed in this run */
 	int64_t wake; /* when it is looked at again (wall s), 0: not set */
+	int64_t wake_then;    /* the time after that, 0: not set */
+	unsigned int n_wakes; /* entries of the worker's wakes for it */
 };
 
 TAILQ_HEAD(queue_list, queue);

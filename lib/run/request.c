@@ -115,7 +115,7 @@ request_slot(struct request *rq, struct work *k, uint32_t slot)
 	struct batch_slot s;
 
 	batch_slot(k->batch, slot, &s);
-	if (batch_state_final(s.state) || k->flag[slot] == WORK_PENDING ||
+	if (batch_state_final(s.state) ||
 	    !selection_state(&rq->sel, s.state))
 		return;
 	if (batch_load(k->batch, &slot, 1, &rq->txn, &err) == -1) {
@@ -125,7 +125,7 @@ request_slot(struct request *rq, struct work *k, uint32_t slot)
 	if (!selection_rcpt(&rq->sel, &rq->txn.msg, &rq->txn.rcpt[0]))
 		return;
 	rq->rep->matched++;
-	if (k->flag[slot] == WORK_TAKEN) {
+	if (k->flag[slot] == WORK_TAKEN || k->flag[slot] == WORK_PENDING) {
 		control_reply_flight(rq->rep, rq->queue->name,
 		    rq->txn.msg.msgid, rq->txn.rcpt[0].index);
 		return;

@@ -321,9 +321,9 @@ result_received(struct worker *w, struct work *k)
 			log_err(&err);
 			break;
 		}
-		result_r(w, k, &t.msg, &t.rcpt[0], i + 1 == k->n);
 		if (i + 1 == k->n)
-			k->busy++;
+			k->busy++; /* until they are durable */
+		result_r(w, k, &t.msg, &t.rcpt[0], i + 1 == k->n);
 	}
 	batch_txn_release(&t);
 }

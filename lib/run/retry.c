@@ -23,6 +23,8 @@
 #include "run/worker.h"
 #include "spool/state.h"
 
+#define RETRY_LOOK_MS 10000 /* to mail that cannot even be bounced */
+
 /* ms and up to 10 % more, so that what failed together does not come back
  * together. */
 static int64_t
@@ -240,4 +242,6 @@ retry_bounce_queue(struct worker *w, struct queue *q,
 {
 	q->tried = true;
 	bouncer_start(w, q, cause, age, NULL, NULL);
+	if (q->bouncer == NULL && age == 0) /* nothing that can be bounced */
+		retry_queue_hold(w, q, QUEUE_LOCAL, RETRY_LOOK_MS);
 }

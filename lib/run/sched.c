@@ -38,17 +38,16 @@ sched_later(struct worker *w, struct queue *q)
 		return;
 	if (e.at == 0)
 		e.at = sys_now(w->sys) + 1;
+	q->wake_then = q->wake;
 	q->wake = e.at;
+	q->n_wakes++;
 	heap_push(&w->wakes, &e);
 }
 
 void
 queue_kick(struct worker *w, struct queue *q)
 {
-	if (q->hungry)
-		return;
-	q->hungry = true;
-	TAILQ_INSERT_TAIL(&w->hungry, q, entry);
+	queue_wait_slot(w, q);
 	worker_kick(w);
 }
 
@@ -57,14 +56,16 @@ sched_wake(struct worker *w)
 {
 	int64_t now = sys_now(w->sys);
 	const struct sched_wake *top;
-	struct queue *q;
+	struct sched_wake e;
 
 	while ((top = heap_top(&w->wakes)) != NULL && top->at <= now) {
-		q = top->queue;
-		if (q->wake == top->at)
-			q->wake = 0;
-		heap_pop(&w->wakes, NULL);
-		queue_kick(w, q);
+		heap_pop(&w->wakes, &e);
+		e.queue->n_wakes--;
+		if (e.queue->wake == e.at) { /* the later one stands */
+			e.queue->wake = e.queue->wake_then;
+			e.queue->wake_then = 0;
+		}
+		queue_kick(w, e.queue);
 	}
 }
 
@@ -178,6 +179,8 @@ sched_open(struct worker *w, struct queue *q)
 			break;
 		q->target++; /* a family that we have no address for now */
 	}
+	if (!queue_has_work(w, q))
+		return (false); /* the batches in the plan are not there */
 	if (src == NULL) {
 		q->target = 0;
 		route_drop(w, q);
@@ -219,9 +222,15 @@ sched_queue(struct worker *w, struct queue *q, size_t *budget)
 		sched_later(w, q);
 		return;
 	}
+	if (q->bouncer != NULL) { /* kicks when it is done */
+		route_deactivate(q);
+		return;
+	}
 	(void)queue_set(w, q);
 	plan_more(w, q);
 	if (!queue_has_work(w, q)) {
+		if (q->stale)
+			queue_wait_slot(w, q); /* it was listed just now */
 		sched_later(w, q);
 		return;
 	}

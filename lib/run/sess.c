@@ -5,6 +5,7 @@
  * after every message the queue that has waited longest is next, so a domain
  * with a million messages does not keep others of the same hosts waiting.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@
 #define SESS_LOCAL_MS 10000  /* after a fault of this machine */
 #define WORK_OPEN_MAX 512    /* open batches before queues share less */
 
-static void sess_next(struct sess *s);
+static bool sess_next(struct sess *s);
 
 void
 sess_limits(struct worker *w, struct queue *q,
@@ -101,11 +102,16 @@ sess_cause(const struct sess *s, const struct smtp_failure *why,
 	};
 }
 
-/* A target is no good just now: the next one, or the queue's clock. */
+/*
+ * A target of a route is no good just now: the next one, or the queue's
+ * clock. That of a route that q has left says nothing (any more).
+ */
 static void
-sess_target_failed(struct worker *w, struct queue *q, size_t target,
-    const struct retry_cause *cause)
+sess_target_failed(struct worker *w, struct queue *q, const struct route *r,
+    size_t target, const struct retry_cause *cause)
 {
+	if (q->route != r)
+		return;
 	if (q->n_ready > 0) {
 		q->hold_until = loop_now(w->loop) + SESS_HOLD_MS;
 		return;
@@ -117,11 +123,23 @@ sess_target_failed(struct worker *w, struct queue *q, size_t target,
 	}
 	if (target == q->target)
 		q->target++;
-	if (q->route == NULL || q->target >= q->route->dns->n) {
+	if (q->target >= r->dns->n) {
 		retry_queue_failed(w, q, cause);
 		route_drop(w, q);
 		q->target = 0;
 	}
+}
+
+/* Does no way lead to the target (IPv6, say), and another one is left? */
+static bool
+sess_no_way(const struct sess *s, const struct smtp_failure *why)
+{
+	const struct queue *q = s->queue;
+
+	return (why->stage == SMTP_STAGE_CONNECT &&
+	    (why->errnum == ENETUNREACH || why->errnum == EHOSTUNREACH) &&
+	    why->blame == SMTP_BLAME_LOCAL && q->route == s->route &&
+	    q->target == s->target && q->target + 1 < q->route->dns->n);
 }
 
 /* The session broke: who is to blame, and what follows for its queue. */
@@ -145,12 +163,14 @@ sess_broke(struct sess *s, const struct smtp_failure *why)
 		q->n_ready--;
 	else
 		q->n_starting--;
-	if (why->blame == SMTP_BLAME_LOCAL)
+	if (sess_no_way(s, why))
+		q->target++; /* another address may be in reach */
+	else if (why->blame == SMTP_BLAME_LOCAL)
 		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
 	else if (why->blame == SMTP_BLAME_SOURCE)
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SESS_LOCAL_MS);
 	else
-		sess_target_failed(w, q, target, &cause);
+		sess_target_failed(w, q, s->route, target, &cause);
 	if (s->ready)
 		q->n_ready++;
 	else
@@ -195,7 +215,7 @@ sess_on_ready(void *arg, struct smtp_conn *c)
 		    s->peer, "source", s->source, "esmtp", buf_str(&s->esmtp),
 		    NULL);
 	queue_kick(s->w, s->queue); /* the target works: more connections */
-	sess_next(s);
+	(void)sess_next(s);
 }
 
 static bool
@@ -214,6 +234,7 @@ sess_on_done(void *arg, struct smtp_conn *c, const struct smtp_outcome *out)
 
 	(void)c;
 	s->in_txn = false;
+	wal_forget(s->w, s); /* all may be refused while it waits */
 	s->messages++;
 	s->w->last_work = loop_now(s->w->loop);
 	if (out->chunking_broken)
@@ -224,7 +245,7 @@ sess_on_done(void *arg, struct smtp_conn *c, const struct smtp_outcome *out)
 	if (out->chunking_broken)
 		sess_quit(s); /* the next one does without */
 	else
-		sess_next(s);
+		(void)sess_next(s);
 }
 
 static void
@@ -290,35 +311,46 @@ sess_rcpt_max(const struct sess *s)
 	return ((uint32_t)max);
 }
 
-/* Take the next message for s: 1, or 0 when there is none. */
-static int
+/* Take a message of q, which goes to the end of its route's line. */
+static bool
+sess_take(struct sess *s, struct queue *q)
+{
+	route_deactivate(q);
+	if (!queue_has_work(s->w, q))
+		return (false);
+	if (q->route == s->route)
+		route_activate(q);
+	if (!sess_may_serve(s, q) ||
+	    !work_take(s->w, q, s->source, sess_rcpt_max(s), &s->txn))
+		return (false);
+	sess_adopt(s, q);
+	return (true);
+}
+
+/*
+ * Take the next message for s; false: there is none. A session of a lesser
+ * host serves its own queue only; that one is also asked when it stands too
+ * far behind.
+ */
+static bool
 sess_pick(struct sess *s)
 {
 	struct route *r = s->route;
-	struct queue *q, *next;
-	int looks = SESS_LOOKS;
+	int looks = s->best ? SESS_LOOKS : 0;
 
-	for (q = TAILQ_FIRST(&r->active); q != NULL && looks > 0; q = next) {
-		next = TAILQ_NEXT(q, active_entry);
-		looks--;
-		if (!queue_has_work(s->w, q)) {
-			route_deactivate(q);
-			continue;
-		}
-		if (!sess_may_serve(s, q) ||
-		    !work_take(s->w, q, s->source, sess_rcpt_max(s), &s->txn))
-			continue;
-		route_deactivate(q);
-		route_activate(q); /* to the end of the line */
-		sess_adopt(s, q);
-		return (1);
-	}
-	return (0);
+	for (; looks > 0 && !TAILQ_EMPTY(&r->active); looks--)
+		if (sess_take(s, TAILQ_FIRST(&r->active)))
+			return (true);
+	return (s->queue->active && s->queue->route == r &&
+	    sess_take(s, s->queue));
 }
 
-/* The content of s->txn in 7 bits, in memory; 0, or -1: cannot be. */
+/*
+ * The content of s->txn in 7 bits, in memory; 0, or -1: cannot be, or
+ * *ret_fault: not be read just now.
+ */
 static int
-sess_reencode(struct sess *s)
+sess_reencode(struct sess *s, bool *ret_fault)
 {
 	struct smtp_message *m = &s->txn.m;
 	struct verr err = VERR_INIT;
@@ -326,8 +358,10 @@ sess_reencode(struct sess *s)
 	int rc = -1;
 
 	buf_clear(&s->txn.body);
-	if (sys_pread_all(s->w->sys, m->fd, buf_room(&raw, (size_t)m->size),
-		(size_t)m->size, m->off) == m->size) {
+	*ret_fault = sys_pread_all(s->w->sys, m->fd,
+	    buf_room(&raw, (size_t)m->size), (size_t)m->size, m->off) !=
+	    m->size;
+	if (!*ret_fault) {
 		raw.len = (size_t)m->size;
 		rc = reenc_7bit(raw.p, raw.len, &s->txn.body, &err);
 	}
@@ -347,12 +381,14 @@ sess_send(struct sess *s)
 {
 	struct smtp_message *m = &s->txn.m;
 	enum smtp_fit fit;
+	bool fault = false;
 
 	m->body_ahead = s->queue->refused * 8 <= s->queue->seen;
 	if (s->txn.b.msg.longest > SESS_LINE_MAX)
-		(void)sess_reencode(s); /* else as it is: the peer decides */
+		(void)sess_reencode(s, &fault); /* else as it is: the peer
+						   decides */
 	fit = smtp_conn_send(s->conn, m);
-	if (fit == SMTP_FIT_NEED_7BIT && sess_reencode(s) == 0)
+	if (fit == SMTP_FIT_NEED_7BIT && sess_reencode(s, &fault) == 0)
 		fit = smtp_conn_send(s->conn, m);
 	if (fit == SMTP_FIT_OK) {
 		s->in_txn = true;
@@ -361,6 +397,11 @@ sess_send(struct sess *s)
 	if (fit == SMTP_FIT_GONE) {
 		work_return(s->w, &s->txn);
 		return (-1);
+	}
+	if (fit == SMTP_FIT_NEED_7BIT && fault) { /* nobody's fault but ours */
+		work_return(s->w, &s->txn);
+		retry_queue_hold(s->w, s->queue, QUEUE_LOCAL, SESS_LOCAL_MS);
+		return (0);
 	}
 	result_refuse(s->w, s, fit);
 	return (0);
@@ -372,7 +413,8 @@ sess_spent(const struct sess *s)
 {
 	const struct conf_queue *set = s->queue->set;
 
-	return (s->w->stopping || s->w->traced ||
+	return (s->w->stopping || s->w->broken || s->w->traced ||
+	    s->conf_gen != s->w->conf_gen ||
 	    (set->max_msg_per_connection > 0 &&
 		s->messages >= (uint64_t)set->max_msg_per_connection) ||
 	    (set->max_errors_per_connection > 0 &&
@@ -398,11 +440,16 @@ sess_rest(struct sess *s)
 	TAILQ_INSERT_TAIL(&s->route->idle, s, waiting);
 	if (s->idle == NULL)
 		s->idle = loop_timer_new(s->w->loop, sess_on_idle, s);
-	loop_timer_set(s->idle, s->queue->set->connection_idle_timeout);
+	if (!loop_timer_active(s->idle)) /* else it only looked for work */
+		loop_timer_set(s->idle,
+		    s->queue->set->connection_idle_timeout);
 }
 
-/* The next message, of whichever queue of the route, or the end. */
-static void
+/*
+ * The next message, of whichever queue of the route, or the end. False: there
+ * is none, s may rest (or is gone).
+ */
+static bool
 sess_next(struct sess *s)
 {
 	int i, rc = 0;
@@ -410,36 +457,41 @@ sess_next(struct sess *s)
 	for (i = 0; i < SESS_REFUSALS; i++) {
 		if (sess_spent(s)) {
 			sess_quit(s);
-			return;
+			return (false);
 		}
-		if (sess_pick(s) == 0)
+		if (!sess_pick(s))
 			break;
+		if (s->idle != NULL)
+			loop_timer_stop(s->idle);
 		s->w->traced = s->w->opt->trace != NULL;
 		rc = sess_send(s);
 		if (rc != 0)
-			return;
+			return (true);
 	}
-	sess_rest(s);
 	if (i == SESS_REFUSALS)
-		worker_kick(s->w);
+		queue_kick(s->w, s->queue);
+	sess_rest(s);
+	return (false);
 }
 
 bool
 sess_reuse(struct worker *w, struct queue *q)
 {
-	struct sess *s;
+	struct sess *s, *last;
+	bool took = false, end;
 
 	(void)w;
 	if (q->route == NULL)
 		return (false);
-	s = TAILQ_FIRST(&q->route->idle);
-	if (s == NULL || !sess_may_serve(s, q))
-		return (false);
-	TAILQ_REMOVE(&q->route->idle, s, waiting);
-	s->resting = false;
-	loop_timer_stop(s->idle);
-	sess_next(s);
-	return (true);
+	last = TAILQ_LAST(&q->route->idle, sess_list);
+	for (end = last == NULL; !end && !took;) {
+		s = TAILQ_FIRST(&q->route->idle);
+		end = s == last; /* those that rest again stand behind it */
+		TAILQ_REMOVE(&q->route->idle, s, waiting);
+		s->resting = false;
+		took = sess_next(s);
+	}
+	return (took);
 }
 
 /* The settings of q in the words of lib/smtp. */
@@ -486,6 +538,7 @@ sess_open(struct worker *w, struct queue *q, const struct dns_target *target,
 	s->queue = q;
 	s->route = route_ref(q->route);
 	s->route->n_sess++;
+	s->conf_gen = w->conf_gen;
 	s->target = index;
 	s->best = target->pref == q->route->dns->target[0].pref;
 	if (id_new(w->sys, &id) == 0)

@@ -33,6 +33,7 @@ struct sess {
 	char host[256];
 	char peer[DNS_ADDR_TEXT];
 	char source[SOURCE_TEXT];
+	unsigned int conf_gen; /* of the configuration it was opened under */
 	size_t target;	/* index into the route */
 	bool best;	/* target is of the best preference */
 	bool ready;

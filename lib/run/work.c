@@ -10,6 +10,7 @@
  * the next one to replay: going on would lead to second deliveries.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +19,32 @@
 #include "run/plan.h"
 #include "run/queue.h"
 #include "run/result.h"
+#include "run/retry.h"
 #include "run/wal.h"
 #include "run/work.h"
 #include "run/worker.h"
 #include "spool/state.h"
 
 #define WORK_SLOTS 1000 /* recipients that one transaction can have */
+#define WORK_JOB_KEY 12
+#define WORK_FAULT_S 10 /* after a fault of this machine */
+
+/* The key of a batch's job in its queue's paused. */
+static const char *
+work_job(const struct batch_name *n, char buf[WORK_JOB_KEY])
+{
+	(void)snprintf(buf, WORK_JOB_KEY, "%08lx", (unsigned long)n->job);
+	return (buf);
+}
+
+bool
+work_name_paused(const struct queue *q, const struct batch_name *n)
+{
+	char key[WORK_JOB_KEY];
+
+	return (q->paused.n > 0 &&
+	    map_get(&q->paused, work_job(n, key)) != NULL);
+}
 
 bool
 work_is_open(const struct queue *q, const struct id *id)
@@ -36,6 +57,17 @@ work_is_open(const struct queue *q, const struct id *id)
 	return (false);
 }
 
+/* A batch that this machine cannot read just now: again in a moment. */
+static void
+work_again(struct worker *w, struct queue *q, const struct ref *r)
+{
+	struct ref later = *r;
+
+	later.due = sys_now(w->sys) + WORK_FAULT_S;
+	later.forced = false;
+	queue_add_ref(w, q, &later);
+}
+
 /* A batch that cannot be read: set aside, or left where it is. */
 static void
 work_unreadable(struct worker *w, struct queue *q, const struct ref *r,
@@ -45,11 +77,30 @@ work_unreadable(struct worker *w, struct queue *q, const struct ref *r,
 
 	log_event(LOG_LV_ERROR, "batch", "queue", q->name, "file", file, "text",
 	    why->text, NULL);
-	if (why->code != VEX_DATA)
-		return; /* a newer version, or a fault of this machine */
+	if (why->code == VEX_UNAVAILABLE)
+		return; /* a newer version */
+	if (why->code != VEX_DATA) {
+		work_again(w, q, r);
+		return;
+	}
 	if (batch_set_aside(w->spool, q->vmta->name, r->area, q->domain, file,
 		why->text, &err) == -1)
 		log_err(&err);
+}
+
+/* Is its job paused? Then the plan leaves out all of that job. */
+static void
+work_pause(struct worker *w, struct work *k)
+{
+	char key[WORK_JOB_KEY];
+	struct batch_name n;
+
+	k->paused = pause_match(w->pauses, k->queue->domain,
+	    k->queue->vmta->name, batch_header(k->batch)->job);
+	if (!k->paused)
+		return;
+	batch_name_now(k->batch, &n);
+	(void)map_put(&k->queue->paused, work_job(&n, key), k->queue);
 }
 
 struct work *
@@ -76,6 +127,7 @@ work_open(struct worker *w, struct queue *q, const struct ref *r)
 	k->prio = r->name.prio;
 	k->forced = r->forced;
 	k->n = batch_slots(b);
+	work_pause(w, k);
 	k->flag = xcalloc(k->n, sizeof(*k->flag));
 	TAILQ_INSERT_TAIL(&q->works, k, entry);
 	TAILQ_INSERT_TAIL(&w->works, k, all);
@@ -133,6 +185,7 @@ work_put_away(struct worker *w, struct work *k)
 	struct verr err = VERR_INIT;
 	struct queue *q = k->queue;
 	struct ref r = { .forced = false };
+	bool left = batch_open_count(k->batch) > 0 && !k->bad && !k->paused;
 	int rc = 0;
 
 	if (batch_open_count(k->batch) == 0)
@@ -141,15 +194,17 @@ work_put_away(struct worker *w, struct work *k)
 		rc = work_requeue(w, k, &err);
 	if (rc == -1 && err.err != ENOENT) {
 		log_err(&err);
-		w->broken = true;
-		worker_stop(w, false);
+		worker_broke(w);
 		return (-1);
 	}
-	if (rc == 0 && batch_open_count(k->batch) > 0 && !k->bad &&
-	    !k->paused) { /* a resume lists it again */
+	if (rc == 0 && left) {
 		(void)batch_name_parse(batch_file(k->batch), &r.name);
+		r.due = r.name.due;
 		r.area = batch_area(k->batch);
-		queue_add_ref(w, q, &r);
+		if (k->fault)
+			work_again(w, q, &r);
+		else
+			queue_add_ref(w, q, &r);
 	}
 	work_free(w, k);
 	queue_kick(w, q);
@@ -159,7 +214,9 @@ work_put_away(struct worker *w, struct work *k)
 void
 work_check(struct worker *w, struct work *k)
 {
-	if ((k->drained || k->paused) && k->busy == 0 && !w->broken)
+	bool rests = k->drained || k->paused || k->queue->block != QUEUE_OPEN;
+
+	if (rests && k->busy == 0 && !w->broken)
 		(void)work_put_away(w, k);
 }
 
@@ -187,7 +244,7 @@ work_source_fits(struct worker *w, const struct queue *q, const char *last,
 
 /* Is it a recipient whose time has come, and that nobody has? */
 static bool
-work_due(const struct work *k, uint32_t slot, int64_t now,
+work_due(struct worker *w, const struct work *k, uint32_t slot, int64_t now,
     struct batch_slot *ret_s)
 {
 	if (k->flag[slot] != WORK_IDLE)
@@ -195,7 +252,10 @@ work_due(const struct work *k, uint32_t slot, int64_t now,
 	batch_slot(k->batch, slot, ret_s);
 	if (ret_s->state != BATCH_FRESH && ret_s->state != BATCH_DEFERRED)
 		return (false);
-	return (k->forced || ret_s->next <= now);
+	if (k->forced || ret_s->next <= now)
+		return (true);
+	return (ret_s->state == BATCH_DEFERRED &&
+	    retry_sane(w, k->queue->set, ret_s->next) <= now);
 }
 
 /*
@@ -211,7 +271,7 @@ work_find(struct worker *w, struct work *k, const char *source)
 	uint32_t i;
 
 	for (i = k->cursor; i < k->n; i++) {
-		if (work_due(k, i, now, &s)) {
+		if (work_due(w, k, i, now, &s)) {
 			if (work_source_fits(w, k->queue, s.source, source))
 				return (i);
 			other = true;
@@ -238,7 +298,7 @@ work_gather(struct worker *w, const struct work *k, uint32_t first,
 		batch_slot(k->batch, i, &s);
 		if (s.msg != msg)
 			break;
-		if (work_due(k, i, now, &s) &&
+		if (work_due(w, k, i, now, &s) &&
 		    work_source_fits(w, k->queue, s.source, source))
 			ret_slot[n++] = i;
 	}
@@ -296,7 +356,9 @@ work_take_from(struct worker *w, struct work *k, const char *source,
 	    work_message(t, &err) == -1) {
 		log_event(LOG_LV_ERROR, "batch", "queue", k->queue->name,
 		    "file", batch_file(k->batch), "text", err.text, NULL);
-		k->bad = err.code == VEX_DATA;
+		/* shared content that is gone does not come back */
+		k->bad = err.code == VEX_DATA || err.err == ENOENT;
+		k->fault = !k->bad;
 		k->drained = true;
 		return (false);
 	}
@@ -330,8 +392,10 @@ work_next(struct worker *w, struct queue *q)
 			&r.name))
 			continue; /* since it was listed */
 		k = work_open(w, q, &r);
-		if (k != NULL)
+		if (k != NULL && !k->paused)
 			return (k);
+		if (k != NULL)
+			work_check(w, k);
 	}
 	return (best);
 }
@@ -446,12 +510,16 @@ void
 work_pause_all(struct worker *w)
 {
 	struct work *k, *next;
+	struct queue *q;
+	size_t i = 0;
 
+	while ((q = map_next(&w->queues, &i, NULL)) != NULL)
+		map_release(&q->paused, NULL);
 	for (k = TAILQ_FIRST(&w->works); k != NULL; k = next) {
 		next = TAILQ_NEXT(k, all);
-		k->paused = pause_match(w->pauses, k->queue->domain,
-		    k->queue->vmta->name, batch_header(k->batch)->job);
-		work_check(w, k);
+		work_pause(w, k);
+		if (k->paused)
+			work_check(w, k);
 	}
 }
 
@@ -472,16 +540,20 @@ work_flush_all(struct worker *w)
 int
 work_close_all(struct worker *w)
 {
-	struct work *k, *next;
+	struct work *k;
 
-	for (k = TAILQ_FIRST(&w->works); k != NULL; k = next) {
-		next = TAILQ_NEXT(k, all);
-		if (w->broken)
-			work_free(w, k);
-		else if (work_put_away(w, k) == -1)
-			return (-1);
-	}
+	while (!w->broken && (k = TAILQ_FIRST(&w->works)) != NULL)
+		(void)work_put_away(w, k);
 	return (w->broken ? -1 : 0);
+}
+
+void
+work_free_all(struct worker *w)
+{
+	struct work *k;
+
+	while ((k = TAILQ_FIRST(&w->works)) != NULL)
+		work_free(w, k);
 }
 
 void

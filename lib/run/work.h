@@ -32,9 +32,10 @@ struct work {
 	struct batch *batch;
 	struct id id;
 	int prio;
-	bool forced;   /* retry times do not count: --now, a wrong clock */
+	bool forced;   /* --now: retry times do not count */
 	bool drained;  /* every recipient has been looked at */
 	bool bad;      /* damaged: to be set aside */
+	bool fault;    /* this machine cannot read it just now */
 	bool paused;   /* its job is */
 	bool passed;   /* has nothing for the source that is served now */
 	uint8_t *flag; /* enum work_flag of each recipient */
@@ -57,6 +58,8 @@ struct txn {
 	bool loaded;	 /* recipients are taken */
 };
 
+/* Was a batch of this name's job seen to be paused, since pauses changed? */
+bool work_name_paused(const struct queue *q, const struct batch_name *n);
 /* Is the batch with this id open? */
 bool work_is_open(const struct queue *q, const struct id *id);
 /*
@@ -95,6 +98,8 @@ void work_pause_all(struct worker *w);
 int work_flush_all(struct worker *w);
 /* Write them and close all batches; nothing may be in flight. 0 or -1. */
 int work_close_all(struct worker *w);
+/* Close what is left after a failure, as it is. */
+void work_free_all(struct worker *w);
 void txn_release(struct txn *t);
 
 #endif

@@ -32,6 +32,7 @@
 #define WORKER_TICK_MS 500
 #define WORKER_GRACE_MS 30000	/* SIGTERM: what is in flight may end */
 #define WORKER_SLEEP_MS 60000	/* longest sleep: a safety net */
+#define WORKER_OWN_MS 2000	/* between tries to own what others have */
 #define WORKER_CHORES_MS 60000	/* sweeps, dead injectors, interfaces */
 
 void
@@ -104,6 +105,8 @@ worker_on_watch(void *arg, bool readable, bool writable)
 	(void)writable;
 	while (read(w->watch_fd, buf, sizeof(buf)) > 0)
 		;
+	if (w->closing)
+		return;
 	worker_poll_trigger(w);
 	worker_poll_pauses(w);
 	request_poll(w);
@@ -166,6 +169,13 @@ worker_done(struct worker *w)
 }
 
 void
+worker_broke(struct worker *w)
+{
+	w->broken = true;
+	worker_kick(w);
+}
+
+void
 worker_stop(struct worker *w, bool at_once)
 {
 	if (!w->stopping && w->stop_timer != NULL)
@@ -185,6 +195,10 @@ worker_on_sched(void *arg)
 	struct worker *w = arg;
 	int64_t next, ms;
 
+	if (w->closing)
+		return;
+	if (w->broken && !w->stopping)
+		worker_stop(w, false);
 	sched_wake(w);
 	sched_run(w);
 	log_flush();
@@ -226,6 +240,31 @@ worker_chores(struct worker *w)
 		plan_all(w);
 }
 
+/* What others own may be free: a run that ended, a tool that is done. */
+static void
+worker_poll_owners(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+	size_t before = w->vmtas.n;
+
+	if (w->n_foreign == 0 || w->stopping ||
+	    loop_now(w->loop) < w->next_own)
+		return;
+	w->next_own = loop_now(w->loop) + WORKER_OWN_MS;
+	if (rvmta_own_all(w, &err) == -1) {
+		log_err(&err);
+		return;
+	}
+	if (w->vmtas.n == before)
+		return;
+	if (recover_all(w, &err) == -1) {
+		log_err(&err); /* what the dead left must come first */
+		worker_stop(w, false);
+		return;
+	}
+	plan_all(w);
+}
+
 /* Housekeeping, twice a second. */
 static void
 worker_on_tick(void *arg)
@@ -233,13 +272,14 @@ worker_on_tick(void *arg)
 	struct worker *w = arg;
 
 	loop_timer_set(w->tick_timer, WORKER_TICK_MS);
+	if (w->closing)
+		return;
 	worker_poll_trigger(w);
 	worker_poll_pauses(w);
+	worker_poll_owners(w);
 	request_poll(w);
-	if (work_flush_all(w) == -1) {
-		w->broken = true;
-		worker_stop(w, false);
-	}
+	if (work_flush_all(w) == -1)
+		worker_broke(w);
 	wal_tick(w);
 	live_write(w);
 	worker_chores(w);
@@ -293,6 +333,8 @@ worker_on_hup(void *arg)
 	struct conf *c;
 
 	log_reopen();
+	if (w->closing)
+		return;
 	if (conf_open(w->sys, conf_file(w->conf), &c, &err) == -1) {
 		log_err(&err);
 		return;
@@ -309,13 +351,17 @@ worker_on_hup(void *arg)
 	w->old_conf[w->n_old_conf++] = w->conf;
 	w->conf = c;
 	w->conf_gen++;
-	worker_load_global(w);
+	/* sources and hosts may be others now: message after message at most */
+	sess_stop_all(w, false);
 	rvmta_reload_all(w);
-	if (rvmta_own_all(w, &err) == -1 || recover_all(w, &err) == -1)
+	queue_reload_all(w); /* ends look-ups, which use what comes next */
+	worker_load_global(w);
+	if (rvmta_own_all(w, &err) == -1 || recover_all(w, &err) == -1) {
 		log_err(&err);
+		worker_stop(w, false);
+	}
 	exports_unload(w);
 	exports_load(w);
-	queue_reload_all(w);
 	plan_all(w);
 	log_event(LOG_LV_INFO, "reloaded", "file", conf_file(c), NULL);
 }
@@ -409,10 +455,13 @@ worker_let_go(struct worker *w, struct verr *err)
 {
 	int rc;
 
+	w->closing = true;
 	sess_stop_all(w, true);
 	queue_stop_all(w);
 	rc = wal_close(w, err);
+	work_free_all(w);
 	queue_free_all(w);
+	w->closing = false;
 	if (rc == 0 && w->broken)
 		rc = verr_set(err, VEX_IO, "a batch could not be written");
 	rvmta_release_all(w);

@@ -81,6 +81,7 @@ struct worker {
 	int64_t last_work; /* monotonic ms: when something last went on */
 	int64_t next_live; /* monotonic ms */
 	int64_t next_chores; /* monotonic ms */
+	int64_t next_own;    /* monotonic ms: ask for what others own */
 	bool complained_live;
 	bool want_r;	   /* an acct-file takes records of reception */
 	bool full_look;	   /* look at everything again */
@@ -88,6 +89,7 @@ struct worker {
 	bool announced;	   /* the trigger said something */
 	bool stopping;	   /* finish what is in flight, start nothing */
 	bool broken;	   /* a batch could not be written: replay is due */
+	bool closing;	   /* letting go: nothing is begun by events */
 	bool traced;	   /* --trace has had its session */
 	struct run_count count;
 
@@ -107,6 +109,11 @@ struct worker {
  * it may not; also when the journal has failed.
  */
 void worker_stop(struct worker *w, bool at_once);
+/*
+ * A batch could not be written, renamed or removed: no more mail is taken,
+ * and the run stops in the next turn (a session may be in our caller's hands).
+ */
+void worker_broke(struct worker *w);
 /*
  * Work as worker number index of opt->workers until there is nothing left to
  * do for the mode. 0, or -1 with err.

@@ -191,6 +191,17 @@ smtp_on_mail(struct smtp_conn *c, const struct smtp_reply *r)
 		txn_all(c, smtp_class_of(r->code), SMTP_STAGE_MAIL, r);
 }
 
+/*
+ * RFC 5321 4.5.3.1.10: 552 to RCPT may mean "too many recipients", unless its
+ * enhanced status says something else (5.2.2: the mailbox is full).
+ */
+static bool
+rcpt_552_later(const struct smtp_result *res)
+{
+	return (!res->status.given ||
+	    (res->status.subject == 5 && res->status.detail == 3));
+}
+
 /* Does a 452 or 552 to RCPT mean "not in this transaction"? */
 static bool
 rcpt_too_many(const struct smtp_txn *t, const struct smtp_result *res)
@@ -199,8 +210,7 @@ rcpt_too_many(const struct smtp_txn *t, const struct smtp_result *res)
 		return (false);
 	if (t->accepted == 0)
 		return (false);
-	return (!res->status.given ||
-	    (res->status.subject == 5 && res->status.detail == 3));
+	return (rcpt_552_later(res));
 }
 
 /* RCPT i was refused. */
@@ -213,7 +223,7 @@ rcpt_refused(struct smtp_conn *c, size_t i, const struct smtp_reply *r)
 
 	res = smtp_txn_reply(t, smtp_class_of(r->code), SMTP_STAGE_RCPT, r,
 	    &text);
-	if (r->code == 552) { /* RFC 5321 4.5.3.1.10 */
+	if (r->code == 552 && rcpt_552_later(&res)) {
 		res.cls = SMTP_TEMPORARY;
 		res.status.cls = 4;
 	}

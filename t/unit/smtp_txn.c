@@ -134,7 +134,7 @@ test_too_many(void **state)
 		{ "250 ok", "452 4.2.2 over quota", SMTP_DELIVERED,
 		    SMTP_TEMPORARY, 452, "4.2.2", false },
 		{ "250 ok", "552 5.2.2 over quota", SMTP_DELIVERED,
-		    SMTP_TEMPORARY, 552, "4.2.2", false },
+		    SMTP_PERMANENT, 552, "5.2.2", false },
 		{ "452 4.5.3 x", "452 4.5.3 too many", SMTP_TEMPORARY,
 		    SMTP_TEMPORARY, 452, "4.5.3", false },
 	};
