@@ -21,6 +21,7 @@ enum {
 	O_WORKERS,
 	O_VMTA,
 	O_DOMAIN,
+	O_QUEUE,
 	O_NOW,
 	O_DRY,
 	O_TRACE
@@ -39,6 +40,7 @@ static const struct cli_opt runq_opts[] = {
 	    O_WORKERS },
 	{ "vmta", 0, "NAME", "only this VirtualMTA", O_VMTA },
 	{ "domain", 0, "NAME", "only this recipient domain", O_DOMAIN },
+	{ "queue", 0, "DOMAIN/VMTA", "only this queue", O_QUEUE },
 	{ "now", 0, NULL, "ignore retry times, never limits", O_NOW },
 	{ "dry-run", 0, NULL, "print what would be tried, and when", O_DRY },
 	{ "trace", 0, "DOMAIN/VMTA",
@@ -67,9 +69,9 @@ runq_interval(const char *opt, const char *arg, int64_t *ret_ms,
 	return (0);
 }
 
-/* DOMAIN/VMTA of --trace. */
+/* DOMAIN/VMTA of --queue and --trace. */
 static int
-runq_trace(struct runq *r, const char *arg, struct verr *err)
+runq_queue(struct runq *r, const char *opt, const char *arg, struct verr *err)
 {
 	const char *slash = strrchr(arg, '/');
 	char name[300];
@@ -77,16 +79,14 @@ runq_trace(struct runq *r, const char *arg, struct verr *err)
 	if (slash == NULL || slash == arg || slash[1] == '\0' ||
 	    (size_t)(slash - arg) >= sizeof(name))
 		return (verr_set(err, VEX_USAGE,
-		    "--trace: not DOMAIN/VMTA: %s", arg));
+		    "--%s: not DOMAIN/VMTA: %s", opt, arg));
 	memcpy(name, arg, (size_t)(slash - arg));
 	name[slash - arg] = '\0';
 	if (conf_domain(name, r->domain) == -1)
-		return (verr_set(err, VEX_USAGE, "--trace: no domain: %s",
+		return (verr_set(err, VEX_USAGE, "--%s: no domain: %s", opt,
 		    name));
-	r->run.trace = arg;
 	r->run.domain = r->domain;
 	r->run.vmta = slash + 1;
-	r->run.now = true;
 	return (0);
 }
 
@@ -139,8 +139,12 @@ runq_option(struct runq *r, int id, const char *arg, struct verr *err)
 	case O_DRY:
 		r->dry = true;
 		return (0);
+	case O_QUEUE:
+		return (runq_queue(r, "queue", arg, err));
 	default:
-		return (runq_trace(r, arg, err));
+		r->run.trace = arg;
+		r->run.now = true;
+		return (runq_queue(r, "trace", arg, err));
 	}
 }
 

@@ -168,26 +168,50 @@ log_put(enum log_level level, const struct buf *line)
 	}
 }
 
-void
-log_event(enum log_level level, const char *event, ...)
+/* The line of an event; valid until the next one. */
+static const struct buf *
+log_line(const char *event, va_list ap)
 {
 	static struct buf line;
 	const char *key, *value;
-	va_list ap;
 
-	if (level > logs.level || logs.sink == SINK_NONE)
-		return;
 	buf_clear(&line);
 	buf_adds(&line, event);
-	va_start(ap, event);
 	while ((key = va_arg(ap, const char *)) != NULL) {
 		value = va_arg(ap, const char *);
 		if (value != NULL)
 			log_pair(&line, key, value);
 	}
-	va_end(ap);
 	buf_addc(&line, '\n');
-	log_put(level, &line);
+	return (&line);
+}
+
+void
+log_event(enum log_level level, const char *event, ...)
+{
+	va_list ap;
+
+	if (level > logs.level || logs.sink == SINK_NONE)
+		return;
+	va_start(ap, event);
+	log_put(level, log_line(event, ap));
+	va_end(ap);
+}
+
+void
+log_tell(const char *event, ...)
+{
+	const struct buf *line;
+	va_list ap;
+
+	if (logs.sink == SINK_NONE)
+		return;
+	va_start(ap, event);
+	line = log_line(event, ap);
+	va_end(ap);
+	log_put(LOG_LV_WARN, line);
+	if (logs.sink == SINK_FILE || logs.sink == SINK_SYSLOG)
+		(void)fprintf(stderr, "%s: %s", logs.tool, line->p);
 }
 
 const char *

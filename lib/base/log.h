@@ -41,6 +41,11 @@ void log_close(void);
  */
 void log_event(enum log_level level, const char *event, ...)
     __attribute__((sentinel));
+/*
+ * As log_event, at the level of a warning, and a line on standard error too
+ * when the log goes elsewhere: what the caller of a run must hear.
+ */
+void log_tell(const char *event, ...) __attribute__((sentinel));
 /* A number as text for log_event; the buffer is one of eight, in turn. */
 const char *log_num(int64_t n);
 /* An error, as `error text=...`. */

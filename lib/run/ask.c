@@ -1,7 +1,7 @@
 /*
  * Asking. The request is written first, so that owners work on it while this
- * process does what it can own itself. A VirtualMTA whose owner ends without
- * an answer is taken over.
+ * process does what it can own itself. An owner that ends without an answer
+ * makes this call fail for now (75); the next one finds its mail free.
  */
 #include <stdlib.h>
 #include <string.h>

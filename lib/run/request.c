@@ -19,6 +19,8 @@
 #include "spool/list.h"
 #include "spool/select.h"
 
+#define REQUEST_OPEN_MAX 256 /* batches */
+
 struct request;
 
 /* Does its work on one recipient; false: it is in that state already. */
@@ -186,6 +188,20 @@ request_on_batch(void *arg, const char *file, const struct batch_name *name)
 	return (0);
 }
 
+/*
+ * Deleted batches stay open until their records are durable. A tool that owns
+ * for a moment waits for them now and then; in a run the loop goes on by
+ * itself.
+ */
+static void
+request_drain(struct worker *w)
+{
+	if (w->sched_timer != NULL || w->n_open < REQUEST_OPEN_MAX)
+		return;
+	while (wal_busy(w) && !wal_failed(w))
+		loop_turn(w->loop, true);
+}
+
 /* All batches of one queue. */
 static int
 request_queue(struct request *rq, struct verr *err)
@@ -202,9 +218,11 @@ request_queue(struct request *rq, struct verr *err)
 			request_on_batch, rq, err) == -1)
 			return (-1);
 	}
-	for (i = 0; i < rq->n_ref; i++)
+	for (i = 0; i < rq->n_ref; i++) {
 		if (request_batch(rq, &rq->ref[i], err) == -1)
 			return (-1);
+		request_drain(rq->w);
+	}
 	if (rq->fn == request_retry && !rq->dry && rq->rep->matched > before &&
 	    q->block == QUEUE_RETRY)
 		retry_queue_due(rq->w, q);

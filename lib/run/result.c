@@ -206,7 +206,8 @@ result_apply(struct worker *w, struct sess *s, const struct smtp_outcome *out)
 	for (i = 0; i < out->n_rcpt; i++) {
 		const struct smtp_result *r = &out->rcpt[i];
 
-		if (r->cls == SMTP_UNTRIED || result_stale(out, r)) {
+		if (r->cls == SMTP_UNTRIED || result_stale(out, r) ||
+		    (r->cls == SMTP_BROKEN && sess_source_gone(s))) {
 			work_untake(w, t->work, t->b.rcpt[i].slot);
 			continue;
 		}

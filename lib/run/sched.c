@@ -141,8 +141,8 @@ sched_missing(struct queue *q, const struct source *missing)
 	if (missing == NULL || q->vmta->complained)
 		return;
 	q->vmta->complained = true;
-	log_event(LOG_LV_WARN, "source-missing", "vmta", q->vmta->name,
-	    "source", missing->text, NULL);
+	log_tell("source-missing", "vmta", q->vmta->name, "source",
+	    missing->text, NULL);
 }
 
 /* The source address of q's next connection, or NULL: none is here. */

@@ -142,6 +142,15 @@ sess_no_way(const struct sess *s, const struct smtp_failure *why)
 	    q->target == s->target && q->target + 1 < q->route->dns->n);
 }
 
+bool
+sess_source_gone(const struct sess *s)
+{
+	const struct smtp_source *src = smtp_conn_source(s->conn);
+
+	return (!source_local(s->w->net,
+	    (const struct sockaddr *)&src->addr));
+}
+
 /* The session broke: who is to blame, and what follows for its queue. */
 static void
 sess_broke(struct sess *s, const struct smtp_failure *why)
@@ -167,7 +176,7 @@ sess_broke(struct sess *s, const struct smtp_failure *why)
 		q->target++; /* another address may be in reach */
 	else if (why->blame == SMTP_BLAME_LOCAL)
 		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
-	else if (why->blame == SMTP_BLAME_SOURCE)
+	else if (why->blame == SMTP_BLAME_SOURCE || sess_source_gone(s))
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SESS_LOCAL_MS);
 	else
 		sess_target_failed(w, q, s->route, target, &cause);

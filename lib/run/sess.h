@@ -59,6 +59,8 @@ void sess_limits(struct worker *w, struct queue *q,
  */
 void sess_open(struct worker *w, struct queue *q,
     const struct dns_target *target, size_t index, const struct source *src);
+/* Is the address that s was bound to not on this machine any more? */
+bool sess_source_gone(const struct sess *s);
 /* Let an idle session of q's route take its work; true when one did. */
 bool sess_reuse(struct worker *w, struct queue *q);
 /* End all sessions: at once (abort), or when their message is done. */
