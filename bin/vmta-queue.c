@@ -72,8 +72,8 @@ queue_list(struct tool *t, const char *command, struct verr *err)
 		    err);
 	else
 		rc = listing_print(t->sp, t->conf, &t->sel, t->now,
-		    strcmp(command, "list") == 0 ? stdout : NULL, t->format,
-		    &n, err);
+		    strcmp(command, "list") == 0 ? stdout : NULL, t->format, &n,
+		    err);
 	if (rc == -1)
 		return (-1);
 	if (strcmp(command, "count") == 0)
@@ -161,8 +161,10 @@ queue_pause(struct tool *t, const char *command, struct verr *err)
 	struct pause p;
 
 	if (t->sel.n[SELECT_FROM] + t->sel.n[SELECT_RCPT] +
-		t->sel.n[SELECT_ENVID] + t->sel.n[SELECT_STATE] +
-		t->sel.n[SELECT_ID] > 0 || t->sel.older_than > 0)
+		    t->sel.n[SELECT_ENVID] + t->sel.n[SELECT_STATE] +
+		    t->sel.n[SELECT_ID] >
+		0 ||
+	    t->sel.older_than > 0)
 		return (verr_set(err, VEX_USAGE,
 		    "%s takes --queue, --vmta, --domain, --job and --all",
 		    command));
@@ -265,8 +267,7 @@ queue_command(struct tool *t, struct verr *err)
 	    spool_open(sys_real(), conf_spool(t->conf), &t->sp, err) == -1)
 		return (-1);
 	if (conf_stale(t->conf) != NULL)
-		(void)fprintf(stderr, "vmta-queue: %s\n",
-		    conf_stale(t->conf));
+		(void)fprintf(stderr, "vmta-queue: %s\n", conf_stale(t->conf));
 	t->now = sys_now(sys_real());
 	rc = queue_commands[i].fn(t, name, err);
 	return (rc);

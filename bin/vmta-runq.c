@@ -31,8 +31,7 @@ static const struct cli_opt runq_opts[] = {
 	{ "config", 'C', "FILE", "read this configuration", O_CONFIG },
 	{ "once", 0, NULL, "deliver what is due now, then return (default)",
 	    O_ONCE },
-	{ "linger", 0, "TIME", "stay that long after the last mail",
-	    O_LINGER },
+	{ "linger", 0, "TIME", "stay that long after the last mail", O_LINGER },
 	{ "daemon", 0, NULL, "stay until a signal ends it", O_DAEMON },
 	{ "patience", 0, "TIME",
 	    "with --once: wait so long for a limit (default 1m)", O_PATIENCE },
@@ -64,8 +63,8 @@ runq_interval(const char *opt, const char *arg, int64_t *ret_ms,
     struct verr *err)
 {
 	if (unit_interval(arg, ret_ms) == -1)
-		return (verr_set(err, VEX_USAGE,
-		    "--%s: not an interval: %s", opt, arg));
+		return (verr_set(err, VEX_USAGE, "--%s: not an interval: %s",
+		    opt, arg));
 	return (0);
 }
 
@@ -78,8 +77,8 @@ runq_queue(struct runq *r, const char *opt, const char *arg, struct verr *err)
 
 	if (slash == NULL || slash == arg || slash[1] == '\0' ||
 	    (size_t)(slash - arg) >= sizeof(name))
-		return (verr_set(err, VEX_USAGE,
-		    "--%s: not DOMAIN/VMTA: %s", opt, arg));
+		return (verr_set(err, VEX_USAGE, "--%s: not DOMAIN/VMTA: %s",
+		    opt, arg));
 	memcpy(name, arg, (size_t)(slash - arg));
 	name[slash - arg] = '\0';
 	if (conf_domain(name, r->domain) == -1)
@@ -180,10 +179,8 @@ runq_main(struct runq *r, const struct cli *cli)
 	rc = run_become_owner(c, &err);
 	if (rc == 0)
 		rc = runq_log(r, c, &err);
-	if (rc == 0 && r->run.vmta != NULL &&
-	    conf_vmta(c, r->run.vmta) == NULL)
-		rc = verr_set(&err, VEX_USAGE, "no VirtualMTA %s",
-		    r->run.vmta);
+	if (rc == 0 && r->run.vmta != NULL && conf_vmta(c, r->run.vmta) == NULL)
+		rc = verr_set(&err, VEX_USAGE, "no VirtualMTA %s", r->run.vmta);
 	if (rc == 0 && r->dry)
 		rc = dry_print(sys_real(), c, &r->run, stdout, &err);
 	else if (rc == 0)

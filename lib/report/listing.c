@@ -84,7 +84,7 @@ listing_row(struct listing *l, const struct batch_header *h,
 	char idx[16], tries[16], prio[16], bytes[24];
 	char queued[STAMP_ACCT_LEN + 1], next[STAMP_ACCT_LEN + 1];
 	int64_t due = l->has_retry && l->retry.next > r->next ? l->retry.next :
-								 r->next;
+								r->next;
 	const char *value[LISTING_COLS] = { m->msgid, idx, l->queue, m->sender,
 		r->rcpt, h->job, m->envid, batch_state_word(r->state), tries,
 		stamp_acct(h->queued, queued), stamp_acct(due, next), prio,
@@ -134,7 +134,7 @@ listing_header(struct listing *l, struct batch *b, const struct batch_msg *m)
 	raw[got > 0 ? got : 0] = '\0';
 	(void)fprintf(l->text, "\n");
 	for (p = raw; (end = strstr(p, "\r\n")) != NULL && end != p;
-	    p = end + 2) {
+	     p = end + 2) {
 		buf_clear(&line);
 		esc_line(&line, p, (size_t)(end - p));
 		(void)fprintf(l->text, "    %s\n", buf_str(&line));
@@ -165,8 +165,8 @@ listing_on_record(void *arg, struct report_row *row, struct verr *err)
 
 /* A message and its first recipient, for people. */
 static int
-listing_message(struct listing *l, struct batch *b, const struct batch_header *h,
-    const struct batch_msg *m)
+listing_message(struct listing *l, struct batch *b,
+    const struct batch_header *h, const struct batch_msg *m)
 {
 	struct report_filter f = { .id = m->msgid,
 		.types = RECORD_T | RECORD_D | RECORD_B };
@@ -218,8 +218,7 @@ listing_slot(struct listing *l, struct batch *b, uint32_t slot)
 	if (batch_state_final(s.state) || !selection_state(l->sel, s.state))
 		return (0);
 	first = s.msg != l->last_msg;
-	if (l->out != NULL || l->text != NULL ||
-	    selection_needs_text(l->sel)) {
+	if (l->out != NULL || l->text != NULL || selection_needs_text(l->sel)) {
 		if (batch_load(b, &slot, 1, &l->txn, l->err) == -1)
 			return (-1);
 		if (!selection_rcpt(l->sel, &l->txn.msg, &l->txn.rcpt[0]))
@@ -275,9 +274,9 @@ listing_on_domain(void *arg, const char *domain, bool foreign)
 	l->domain = domain;
 	(void)snprintf(l->queue, sizeof(l->queue), "%s/%s", domain, l->vmta);
 	l->has_retry = retry_state_read(l->sp, l->vmta, domain, &l->retry,
-	    &err) == 0;
-	rc = spool_batches(l->sp, l->vmta, l->area, domain, listing_on_batch,
-	    l, l->err);
+			   &err) == 0;
+	rc = spool_batches(l->sp, l->vmta, l->area, domain, listing_on_batch, l,
+	    l->err);
 	if (l->has_retry)
 		retry_state_release(&l->retry);
 	return (rc);
@@ -297,8 +296,8 @@ listing_on_vmta(void *arg, const char *name, bool foreign)
 	    l->err);
 	l->area = BATCH_CUR;
 	if (rc == 0)
-		rc = spool_domains(l->sp, name, BATCH_CUR, listing_on_domain,
-		    l, l->err);
+		rc = spool_domains(l->sp, name, BATCH_CUR, listing_on_domain, l,
+		    l->err);
 	return (rc);
 }
 
@@ -324,15 +323,18 @@ listing_print(struct spool *sp, const struct conf *conf,
     enum report_format format, struct listing_count *ret_n, struct verr *err)
 {
 	struct report_out table = { 0 };
-	struct listing l = { .sp = sp, .conf = conf, .sel = sel, .now = now,
-		.out = out != NULL ? &table : NULL, .count = ret_n,
+	struct listing l = { .sp = sp,
+		.conf = conf,
+		.sel = sel,
+		.now = now,
+		.out = out != NULL ? &table : NULL,
+		.count = ret_n,
 		.err = err };
 	int rc;
 
 	if (out == NULL)
 		return (listing_walk(&l));
-	report_out_begin(&table, out, format, listing_col, LISTING_COLS,
-	    false);
+	report_out_begin(&table, out, format, listing_col, LISTING_COLS, false);
 	rc = listing_walk(&l);
 	report_out_end(&table);
 	return (rc);
@@ -343,8 +345,13 @@ listing_show(struct spool *sp, const struct conf *conf,
     const struct selection *sel, int64_t now, FILE *out,
     struct listing_count *ret_n, struct verr *err)
 {
-	struct listing l = { .sp = sp, .conf = conf, .sel = sel, .now = now,
-		.text = out, .count = ret_n, .err = err };
+	struct listing l = { .sp = sp,
+		.conf = conf,
+		.sel = sel,
+		.now = now,
+		.text = out,
+		.count = ret_n,
+		.err = err };
 
 	return (listing_walk(&l));
 }

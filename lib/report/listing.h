@@ -27,8 +27,7 @@ struct listing_count {
  */
 int listing_print(struct spool *sp, const struct conf *conf,
     const struct selection *sel, int64_t now, FILE *out,
-    enum report_format format, struct listing_count *ret_n,
-    struct verr *err);
+    enum report_format format, struct listing_count *ret_n, struct verr *err);
 /*
  * Messages with their recipients, their header, and what the journal has
  * about them lately, as text for people. 0 or -1.

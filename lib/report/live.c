@@ -44,7 +44,7 @@ struct live {
 	size_t n_vmta;
 	/* of the VirtualMTA at hand: */
 	const char *name;
-	bool no_source; /* none of its addresses is on this machine */
+	bool no_source;	  /* none of its addresses is on this machine */
 	struct map queue; /* domain -> struct live_queue */
 	struct live_queue *cur;
 	enum batch_area area;

@@ -33,8 +33,11 @@ static int
 ask_self(struct ask *a, unsigned int *ret_left, struct verr *err)
 {
 	static const struct run_options opt = { .workers = 1 };
-	struct worker w = { .sys = a->sys, .conf = conf_ref(a->conf),
-		.opt = &opt, .conf_gen = 1, .only = a->sel };
+	struct worker w = { .sys = a->sys,
+		.conf = conf_ref(a->conf),
+		.opt = &opt,
+		.conf_gen = 1,
+		.only = a->sel };
 	int rc;
 
 	rc = worker_begin(&w, err);
@@ -48,7 +51,8 @@ ask_self(struct ask *a, unsigned int *ret_left, struct verr *err)
 	    worker_let_go(&w, rc == 0 ? err : NULL) == -1)
 		rc = -1;
 	if (rc == 0 && w.owned)
-		rc = trigger_mark(w.spool, err); /* a run may have turned away */
+		rc = trigger_mark(w.spool,
+		    err); /* a run may have turned away */
 	worker_end(&w);
 	conf_unref(w.conf);
 	return (rc);
@@ -110,7 +114,9 @@ ask_owners(struct sys *sys, struct conf *c, const char *command,
     const struct selection *sel, const char *const *extra, size_t n,
     struct control_reply *ret_rep, struct verr *err)
 {
-	struct ask a = { .sys = sys, .conf = c, .command = command,
+	struct ask a = { .sys = sys,
+		.conf = c,
+		.command = command,
 		.sel = sel };
 	struct spool *sp = NULL;
 	unsigned int left = 0;
@@ -119,14 +125,13 @@ ask_owners(struct sys *sys, struct conf *c, const char *command,
 
 	memset(ret_rep, 0, sizeof(*ret_rep));
 	a.option = selection_terms(sel, &a.n_option);
-	a.option = xreallocarray(a.option, a.n_option + n,
-	    sizeof(*a.option));
+	a.option = xreallocarray(a.option, a.n_option + n, sizeof(*a.option));
 	for (i = 0; i < n; i++)
 		a.option[a.n_option++] = xstrdup(extra[i]);
 	rc = spool_open(sys, conf_spool(c), &sp, err);
 	if (rc == 0)
-		rc = control_ask(sp, command,
-		    (const char *const *)a.option, a.n_option, &a.id, err);
+		rc = control_ask(sp, command, (const char *const *)a.option,
+		    a.n_option, &a.id, err);
 	if (rc == 0) {
 		rc = ask_self(&a, &left, err);
 		if (rc == 0)

@@ -83,8 +83,11 @@ static void
 bouncer_rcpt(struct bouncer *b, struct work *k, uint32_t slot)
 {
 	struct verr err = VERR_INIT;
-	struct retry_cause cause = { .status = b->status, .text = b->text,
-		.host = b->host, .peer = b->peer, .code = b->code };
+	struct retry_cause cause = { .status = b->status,
+		.text = b->text,
+		.host = b->host,
+		.peer = b->peer,
+		.code = b->code };
 
 	if (batch_load(k->batch, &slot, 1, &b->txn, &err) == -1) {
 		log_err(&err);
@@ -124,7 +127,7 @@ bouncer_open(struct bouncer *b, const struct ref *r)
 {
 	struct work *k;
 
-	TAILQ_FOREACH(k, &b->queue->works, entry)
+	TAILQ_FOREACH (k, &b->queue->works, entry)
 		if (strcmp(k->id.s, r->name.id.s) == 0)
 			return (k);
 	return (work_open(b->w, b->queue, r));

@@ -105,7 +105,8 @@ dry_on_vmta(void *arg, const char *name, bool foreign)
 {
 	struct dry *d = arg;
 
-	if (foreign || (d->opt->vmta != NULL && strcmp(d->opt->vmta, name) != 0))
+	if (foreign ||
+	    (d->opt->vmta != NULL && strcmp(d->opt->vmta, name) != 0))
 		return (0);
 	d->vmta = name;
 	d->area = BATCH_NEW;
@@ -121,7 +122,10 @@ int
 dry_print(struct sys *sys, struct conf *c, const struct run_options *opt,
     FILE *out, struct verr *err)
 {
-	struct dry d = { .sys = sys, .conf = c, .opt = opt, .out = out,
+	struct dry d = { .sys = sys,
+		.conf = c,
+		.opt = opt,
+		.out = out,
 		.err = err };
 	int rc;
 

@@ -12,7 +12,7 @@ struct exporter;
 struct exports {
 	struct exporter **file; /* one an acct-file section */
 	size_t n;
-	unsigned int busy;  /* jobs in other threads, of former ones too */
+	unsigned int busy; /* jobs in other threads, of former ones too */
 	bool cleaning;
 	int64_t next_look;  /* monotonic ms */
 	int64_t next_clean; /* monotonic ms */

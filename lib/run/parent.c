@@ -86,9 +86,8 @@ parent_wait(pid_t *pid, unsigned int n, struct total *total)
 			left--;
 			total_clear(total, i);
 			if (code == 0)
-				code = WIFEXITED(status) ?
-				    WEXITSTATUS(status) :
-				    VEX_SOFTWARE;
+				code = WIFEXITED(status) ? WEXITSTATUS(status) :
+							   VEX_SOFTWARE;
 		}
 	}
 	return (code);

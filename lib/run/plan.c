@@ -82,8 +82,7 @@ fail:
 bool
 plan_due(const struct worker *w, const struct queue *q)
 {
-	return (q->stale &&
-	    loop_now(w->loop) >= q->listed + 10 * q->list_cost);
+	return (q->stale && loop_now(w->loop) >= q->listed + 10 * q->list_cost);
 }
 
 void

@@ -235,7 +235,7 @@ queue_works_left(const struct queue *q)
 {
 	const struct work *k;
 
-	TAILQ_FOREACH(k, &q->works, entry)
+	TAILQ_FOREACH (k, &q->works, entry)
 		if (!k->drained && !k->paused)
 			return (true);
 	return (false);

@@ -57,14 +57,14 @@ struct queue {
 	int64_t listed;	   /* monotonic ms: when, */
 	int64_t list_cost; /* and how long it took */
 	struct work_list works; /* open batches */
-	struct map paused; /* jobs that a file showed to be paused */
+	struct map paused;	/* jobs that a file showed to be paused */
 
-	struct slots slots; /* max-smtp-out */
+	struct slots slots;	 /* max-smtp-out */
 	unsigned int n_starting; /* sessions that are not ready yet */
 	unsigned int n_ready;	 /* sessions that are */
 
 	enum queue_block block;
-	int64_t next_try; /* wall seconds, while block is not QUEUE_OPEN */
+	int64_t next_try;  /* wall seconds, while block is not QUEUE_OPEN */
 	unsigned int step; /* on the retry-after ladder; 0: no failure */
 	int64_t failing_since;
 	char *last_error;
@@ -74,9 +74,9 @@ struct queue {
 	uint64_t lookup;     /* a look-up under way, 0: none */
 	size_t target;	     /* which target of the route is tried next */
 
-	int64_t hold_until;  /* monotonic ms: no new connection before */
-	uint32_t seen;	     /* recipients of late, */
-	uint32_t refused;    /* and those of them that the peer refused */
+	int64_t hold_until; /* monotonic ms: no new connection before */
+	uint32_t seen;	    /* recipients of late, */
+	uint32_t refused;   /* and those of them that the peer refused */
 
 	bool hungry; /* wants the scheduler: in the worker's list */
 	TAILQ_ENTRY(queue) entry;
@@ -85,9 +85,9 @@ struct queue {
 	enum limit_why limited; /* what kept it from one more connection */
 	struct bouncer *bouncer;
 	unsigned int asked; /* number of the last request that saw it */
-	bool tried;   /* a connection failed in this run */
-	int64_t wake; /* when it is looked at again (wall s), 0: not set */
-	int64_t wake_then;    /* the time after that, 0: not set */
+	bool tried;	    /* a connection failed in this run */
+	int64_t wake;	   /* when it is looked at again (wall s), 0: not set */
+	int64_t wake_then; /* the time after that, 0: not set */
 	unsigned int n_wakes; /* entries of the worker's wakes for it */
 };
 

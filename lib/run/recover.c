@@ -133,8 +133,7 @@ recover_batch(struct recover *rv, const struct acct_record *r,
 	struct map *files;
 
 	*ret_b = map_get(&rv->open, r->batch);
-	if (*ret_b != NULL ||
-	    spool_queue_split(r->queue, domain, vmta) == -1)
+	if (*ret_b != NULL || spool_queue_split(r->queue, domain, vmta) == -1)
 		return (0);
 	if (rv->open.n >= RECOVER_OPEN_MAX && recover_flush(rv, err) == -1)
 		return (-1);
@@ -158,8 +157,7 @@ recover_batch(struct recover *rv, const struct acct_record *r,
 
 /* The state that a record gives to its recipient. */
 static void
-recover_apply(struct recover *rv, struct batch *b,
-    const struct acct_record *r)
+recover_apply(struct recover *rv, struct batch *b, const struct acct_record *r)
 {
 	struct batch_slot s;
 
@@ -202,8 +200,8 @@ recover_replay(struct worker *w, struct verr *err)
 	struct replay segments;
 	int rc;
 
-	rc = replay_dead(w->spool, w->owner, wal_journal(w),
-	    recover_on_record, &rv, &segments, err);
+	rc = replay_dead(w->spool, w->owner, wal_journal(w), recover_on_record,
+	    &rv, &segments, err);
 	if (recover_flush(&rv, err) == -1)
 		rc = -1;
 	if (rc == 0 && segments.seg.n > 0 &&

@@ -93,8 +93,8 @@ request_retry(struct request *rq, struct work *k, const struct batch_txn *t,
 	(void)t;
 	if (batch_state_held(s->state))
 		return (false);
-	batch_set(k->batch, slot, s->state, s->attempts,
-	    sys_now(rq->w->sys), NULL);
+	batch_set(k->batch, slot, s->state, s->attempts, sys_now(rq->w->sys),
+	    NULL);
 	k->flag[slot] = WORK_IDLE;
 	return (true);
 }
@@ -117,8 +117,7 @@ request_slot(struct request *rq, struct work *k, uint32_t slot)
 	struct batch_slot s;
 
 	batch_slot(k->batch, slot, &s);
-	if (batch_state_final(s.state) ||
-	    !selection_state(&rq->sel, s.state))
+	if (batch_state_final(s.state) || !selection_state(&rq->sel, s.state))
 		return;
 	if (batch_load(k->batch, &slot, 1, &rq->txn, &err) == -1) {
 		log_err(&err);
@@ -142,7 +141,7 @@ request_find(struct queue *q, const struct id *id)
 {
 	struct work *k;
 
-	TAILQ_FOREACH(k, &q->works, entry)
+	TAILQ_FOREACH (k, &q->works, entry)
 		if (strcmp(k->id.s, id->s) == 0)
 			return (k);
 	return (NULL);
@@ -163,8 +162,9 @@ request_batch(struct request *rq, const struct ref *r, struct verr *err)
 	if (selection_batch(&rq->sel, batch_header(k->batch), sys_now(w->sys)))
 		for (i = 0; i < k->n; i++)
 			request_slot(rq, k, i);
-	if (batch_dirty(k->batch) && (batch_flush(k->batch, err) == -1 ||
-	    batch_sync(k->batch, err) == -1))
+	if (batch_dirty(k->batch) &&
+	    (batch_flush(k->batch, err) == -1 ||
+		batch_sync(k->batch, err) == -1))
 		return (-1);
 	k->drained = true; /* back into the plan, under a name that fits */
 	work_check(w, k);
@@ -242,8 +242,7 @@ request_on_domain(void *arg, const char *domain, bool foreign)
 	struct request_walk *walk = arg;
 	struct request *rq = walk->rq;
 
-	if (foreign ||
-	    !selection_queue(&rq->sel, domain, rq->vmta->name))
+	if (foreign || !selection_queue(&rq->sel, domain, rq->vmta->name))
 		return (0);
 	/* made here even for the second area: a queue is asked only once */
 	rq->queue = queue_get(rq->w, rq->vmta, domain);
@@ -350,7 +349,6 @@ request_poll(struct worker *w)
 
 	if (w->wal == NULL)
 		return;
-	if (control_requests(w->spool, w->id.s, request_on_file, w, &err) ==
-	    -1)
+	if (control_requests(w->spool, w->id.s, request_on_file, w, &err) == -1)
 		log_err(&err);
 }

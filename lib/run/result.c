@@ -28,10 +28,10 @@ struct result {
 	const char *status; /* `2.0.0` */
 	const char *diag;   /* reply or our words */
 	const char *category;
-	char state;	     /* of the R line */
-	uint32_t attempts;   /* after this one */
-	int64_t next;	     /* wall seconds, for t */
-	uint32_t unsafe;     /* reservation and window to give back */
+	char state;	   /* of the R line */
+	uint32_t attempts; /* after this one */
+	int64_t next;	   /* wall seconds, for t */
+	uint32_t unsafe;   /* reservation and window to give back */
 };
 
 /* The columns that come from the batch. */
@@ -75,9 +75,12 @@ static void
 result_put(struct worker *w, const struct sess *s, const struct result *x,
     const char *mta)
 {
-	struct wal_effect e = { .work = x->work, .slot = x->rcpt->slot,
-		.state = x->state, .attempts = (uint16_t)x->attempts,
-		.next_try = x->next, .unsafe = x->unsafe };
+	struct wal_effect e = { .work = x->work,
+		.slot = x->rcpt->slot,
+		.state = x->state,
+		.attempts = (uint16_t)x->attempts,
+		.next_try = x->next,
+		.unsafe = x->unsafe };
 	struct acct_record r;
 
 	result_record(w, x, &r);
@@ -100,14 +103,13 @@ result_put(struct worker *w, const struct sess *s, const struct result *x,
 		w->count.deferred++;
 	}
 	log_event(LOG_LV_INFO,
-	    *x->type == 'd'	   ? "delivered" :
+	    *x->type == 'd'	? "delivered" :
 		*x->type == 'b' ? "bounced" :
-				       "deferred",
-	    "queue", x->work->queue->name, "session",
-	    s != NULL ? s->id : NULL, "msgId", x->msg->msgid, "rcpt",
-	    x->rcpt->rcpt, "from", x->msg->sender, "mta", mta, "source",
-	    s != NULL ? s->source : NULL, "status", x->status, "diag", x->diag,
-	    NULL);
+				  "deferred",
+	    "queue", x->work->queue->name, "session", s != NULL ? s->id : NULL,
+	    "msgId", x->msg->msgid, "rcpt", x->rcpt->rcpt, "from",
+	    x->msg->sender, "mta", mta, "source", s != NULL ? s->source : NULL,
+	    "status", x->status, "diag", x->diag, NULL);
 	x->work->flag[x->rcpt->slot] = WORK_PENDING;
 	wal_append(w, &r, &e);
 }
@@ -212,8 +214,10 @@ result_apply(struct worker *w, struct sess *s, const struct smtp_outcome *out)
 			continue;
 		}
 		result_diag(r, &diag);
-		x = (struct result) { .work = t->work, .msg = &t->b.msg,
-			.rcpt = &t->b.rcpt[i], .diag = buf_str(&diag),
+		x = (struct result) { .work = t->work,
+			.msg = &t->b.msg,
+			.rcpt = &t->b.rcpt[i],
+			.diag = buf_str(&diag),
 			.status = smtp_status_text(&r->status, status),
 			.unsafe = window > 0 };
 		window -= x.unsafe;
@@ -247,10 +251,14 @@ result_refuse(struct worker *w, struct sess *s, enum smtp_fit fit)
 	st = smtp_fit_status(fit, &text);
 	buf_addf(&mta, "%s (%s)", s->host, s->peer);
 	for (i = 0; i < t->b.n; i++) {
-		x = (struct result) { .work = t->work, .msg = &t->b.msg,
-			.rcpt = &t->b.rcpt[i], .type = "b", .state = 'b',
+		x = (struct result) { .work = t->work,
+			.msg = &t->b.msg,
+			.rcpt = &t->b.rcpt[i],
+			.type = "b",
+			.state = 'b',
 			.status = smtp_status_text(&st, status),
-			.diag = text, .attempts = t->b.rcpt[i].attempts };
+			.diag = text,
+			.attempts = t->b.rcpt[i].attempts };
 		x.category = acct_bounce_category(x.status, 0);
 		result_put(w, s, &x, buf_str(&mta));
 	}
@@ -263,8 +271,13 @@ result_bounce(struct worker *w, struct work *k, const struct batch_msg *m,
     const struct batch_rcpt *r, const struct retry_cause *cause,
     const char *category)
 {
-	struct result x = { .work = k, .msg = m, .rcpt = r, .type = "b",
-		.state = 'b', .status = cause->status, .diag = cause->text,
+	struct result x = { .work = k,
+		.msg = m,
+		.rcpt = r,
+		.type = "b",
+		.state = 'b',
+		.status = cause->status,
+		.diag = cause->text,
 		.attempts = r->attempts };
 	struct buf mta = BUF_INIT;
 
@@ -284,8 +297,7 @@ result_r(struct worker *w, struct work *k, const struct batch_msg *m,
     const struct batch_rcpt *r, bool last)
 {
 	const struct batch_header *h = batch_header(k->batch);
-	struct wal_effect e = { .work = last ? k : NULL,
-		.slot = WAL_RECEIVED };
+	struct wal_effect e = { .work = last ? k : NULL, .slot = WAL_RECEIVED };
 	struct acct_record rec = {
 		.type = "r",
 		.time_logged = sys_now(w->sys),

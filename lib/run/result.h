@@ -28,8 +28,8 @@ void result_received(struct worker *w, struct work *k);
  * A final record without an attempt: category NULL: by status. action: of
  * accounting (`failed`). The recipient must not be in flight.
  */
-void result_bounce(struct worker *w, struct work *k,
-    const struct batch_msg *m, const struct batch_rcpt *r,
-    const struct retry_cause *cause, const char *category);
+void result_bounce(struct worker *w, struct work *k, const struct batch_msg *m,
+    const struct batch_rcpt *r, const struct retry_cause *cause,
+    const char *category);
 
 #endif

@@ -101,8 +101,10 @@ retry_store(struct worker *w, const struct queue *q,
 {
 	struct verr err = VERR_INIT;
 	struct buf host = BUF_INIT;
-	struct retry_state st = { .step = q->step, .next = q->next_try,
-		.since = q->failing_since, .error = q->last_error };
+	struct retry_state st = { .step = q->step,
+		.next = q->next_try,
+		.since = q->failing_since,
+		.error = q->last_error };
 
 	memcpy(st.status, q->last_status, sizeof(st.status));
 	if (cause->host != NULL) {

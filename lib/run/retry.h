@@ -34,8 +34,8 @@ void retry_queue_ok(struct worker *w, struct queue *q);
 /* q's clock is due now, here and on disk; its step stays. */
 void retry_queue_due(struct worker *w, struct queue *q);
 /* A look again in ms without a step on the ladder (local fault, no source). */
-void retry_queue_hold(struct worker *w, struct queue *q,
-    enum queue_block why, int64_t ms);
+void retry_queue_hold(struct worker *w, struct queue *q, enum queue_block why,
+    int64_t ms);
 /* Wall second of a recipient's next try after `attempts` attempts. */
 int64_t retry_rcpt_next(struct worker *w, const struct conf_queue *set,
     unsigned int attempts);
@@ -43,8 +43,7 @@ int64_t retry_rcpt_next(struct worker *w, const struct conf_queue *set,
 bool retry_expired(struct worker *w, const struct conf_queue *set,
     int64_t queued);
 /* due, or now when it is further ahead than any ladder leads. Wall seconds. */
-int64_t retry_sane(struct worker *w, const struct conf_queue *set,
-    int64_t due);
+int64_t retry_sane(struct worker *w, const struct conf_queue *set, int64_t due);
 /* Bounce the queue's mail that is at least age ms old, whole batches. */
 void retry_bounce_queue(struct worker *w, struct queue *q,
     const struct retry_cause *cause, int64_t age);

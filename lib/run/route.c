@@ -14,7 +14,7 @@
 #include "run/worker.h"
 #include "spool/state.h"
 
-#define ROUTE_TTL_MIN_MS 60000	/* a route serves at least so long */
+#define ROUTE_TTL_MIN_MS 60000 /* a route serves at least so long */
 #define ROUTE_TTL_MAX_MS 3600000
 
 struct route *
@@ -200,8 +200,7 @@ route_hosts(const struct queue *q, struct dns_hosts *ret_hosts)
 	struct verr err = VERR_INIT;
 	size_t n = 0;
 
-	while (n < 256 &&
-	    (p = conf_list_next(&q->set->smtp_hosts, p)) != NULL)
+	while (n < 256 && (p = conf_list_next(&q->set->smtp_hosts, p)) != NULL)
 		item[n++] = p;
 	if (dns_hosts_parse(item, n, ret_hosts, &err) == -1) {
 		log_err(&err);

@@ -18,9 +18,9 @@
 struct route {
 	char *key;
 	struct dns_route *dns;
-	int64_t expires; /* monotonic ms */
-	unsigned int n_sess; /* sessions that are open */
-	unsigned int refs; /* queues and sessions that point here */
+	int64_t expires;	    /* monotonic ms */
+	unsigned int n_sess;	    /* sessions that are open */
+	unsigned int refs;	    /* queues and sessions that point here */
 	TAILQ_HEAD(, queue) active; /* queues with work, in turn */
 	struct sess_list idle;	    /* sessions that rest */
 	bool no_chunking;	    /* BDAT failed here: DATA for a day */

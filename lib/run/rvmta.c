@@ -35,8 +35,9 @@ rvmta_load(struct worker *w, struct rvmta *v)
 	v->slots.max = c != NULL ? c->max_smtp_out : 0;
 	v->complained = false;
 	if (c == NULL)
-		log_event(LOG_LV_WARN, "no-virtual-mta", "vmta", v->name, "text",
-		    "its mail waits: it is not in the configuration", NULL);
+		log_event(LOG_LV_WARN, "no-virtual-mta", "vmta", v->name,
+		    "text", "its mail waits: it is not in the configuration",
+		    NULL);
 }
 
 /* Own this VirtualMTA (also one that left the configuration), if free. */

@@ -15,10 +15,10 @@
 #include "run/worker.h"
 #include "spool/state.h"
 
-#define SCHED_LOOKUPS 500	/* DNS look-ups under way */
-#define SCHED_SOURCE_MS 10000	/* between looks for a missing address */
-#define SCHED_PAUSE_MS 60000	/* safety net; resume kicks at once */
-#define SCHED_BURST 200		/* connections opened in one turn */
+#define SCHED_LOOKUPS 500     /* DNS look-ups under way */
+#define SCHED_SOURCE_MS 10000 /* between looks for a missing address */
+#define SCHED_PAUSE_MS 60000  /* safety net; resume kicks at once */
+#define SCHED_BURST 200	      /* connections opened in one turn */
 
 int
 sched_wake_cmp(const void *va, const void *vb)
@@ -111,7 +111,7 @@ sched_backlog(const struct queue *q)
 
 	if (top != NULL)
 		n += top->name.open - 1;
-	TAILQ_FOREACH(k, &q->works, entry)
+	TAILQ_FOREACH (k, &q->works, entry)
 		n += work_left(k);
 	return (n);
 }

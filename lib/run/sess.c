@@ -20,12 +20,12 @@
 #include "run/wal.h"
 #include "run/worker.h"
 
-#define SESS_LINE_MAX 998    /* octets of a line (RFC 5321 4.5.3.1.6) */
-#define SESS_LOOKS 64	     /* queues looked at for one message */
-#define SESS_REFUSALS 64     /* messages refused here before others run */
-#define SESS_HOLD_MS 10000   /* no new connection beside working ones */
-#define SESS_LOCAL_MS 10000  /* after a fault of this machine */
-#define WORK_OPEN_MAX 512    /* open batches before queues share less */
+#define SESS_LINE_MAX 998   /* octets of a line (RFC 5321 4.5.3.1.6) */
+#define SESS_LOOKS 64	    /* queues looked at for one message */
+#define SESS_REFUSALS 64    /* messages refused here before others run */
+#define SESS_HOLD_MS 10000  /* no new connection beside working ones */
+#define SESS_LOCAL_MS 10000 /* after a fault of this machine */
+#define WORK_OPEN_MAX 512   /* open batches before queues share less */
 
 static bool sess_next(struct sess *s);
 
@@ -147,8 +147,7 @@ sess_source_gone(const struct sess *s)
 {
 	const struct smtp_source *src = smtp_conn_source(s->conn);
 
-	return (!source_local(s->w->net,
-	    (const struct sockaddr *)&src->addr));
+	return (!source_local(s->w->net, (const struct sockaddr *)&src->addr));
 }
 
 /* The session broke: who is to blame, and what follows for its queue. */
@@ -166,8 +165,8 @@ sess_broke(struct sess *s, const struct smtp_failure *why)
 	w->count.failures++;
 	log_event(why->blame == SMTP_BLAME_PEER ? LOG_LV_INFO : LOG_LV_WARN,
 	    "session-failed", "queue", q->name, "session", s->id, "host",
-	    s->host, "peer", s->peer, "source", s->source, "stage",
-	    cause.stage, "status", cause.status, "text", cause.text, NULL);
+	    s->host, "peer", s->peer, "source", s->source, "stage", cause.stage,
+	    "status", cause.status, "text", cause.text, NULL);
 	if (s->ready)
 		q->n_ready--;
 	else
@@ -219,10 +218,9 @@ sess_on_ready(void *arg, struct smtp_conn *c)
 	s->w->count.sessions++;
 	smtp_ehlo_names(smtp_conn_caps(c), &s->esmtp);
 	if (s->queue->set->log_connections)
-		log_event(LOG_LV_INFO, "session-ready", "queue",
-		    s->queue->name, "session", s->id, "host", s->host, "peer",
-		    s->peer, "source", s->source, "esmtp", buf_str(&s->esmtp),
-		    NULL);
+		log_event(LOG_LV_INFO, "session-ready", "queue", s->queue->name,
+		    "session", s->id, "host", s->host, "peer", s->peer,
+		    "source", s->source, "esmtp", buf_str(&s->esmtp), NULL);
 	queue_kick(s->w, s->queue); /* the target works: more connections */
 	(void)sess_next(s);
 }
@@ -258,8 +256,7 @@ sess_on_done(void *arg, struct smtp_conn *c, const struct smtp_outcome *out)
 }
 
 static void
-sess_on_trace(void *arg, struct smtp_conn *c, char dir, const char *p,
-    size_t n)
+sess_on_trace(void *arg, struct smtp_conn *c, char dir, const char *p, size_t n)
 {
 	struct sess *s = arg;
 	char mark[2] = { dir, '\0' };
@@ -368,8 +365,8 @@ sess_reencode(struct sess *s, bool *ret_fault)
 
 	buf_clear(&s->txn.body);
 	*ret_fault = sys_pread_all(s->w->sys, m->fd,
-	    buf_room(&raw, (size_t)m->size), (size_t)m->size, m->off) !=
-	    m->size;
+			 buf_room(&raw, (size_t)m->size), (size_t)m->size,
+			 m->off) != m->size;
 	if (!*ret_fault) {
 		raw.len = (size_t)m->size;
 		rc = reenc_7bit(raw.p, raw.len, &s->txn.body, &err);
@@ -450,8 +447,7 @@ sess_rest(struct sess *s)
 	if (s->idle == NULL)
 		s->idle = loop_timer_new(s->w->loop, sess_on_idle, s);
 	if (!loop_timer_active(s->idle)) /* else it only looked for work */
-		loop_timer_set(s->idle,
-		    s->queue->set->connection_idle_timeout);
+		loop_timer_set(s->idle, s->queue->set->connection_idle_timeout);
 }
 
 /*
@@ -521,8 +517,7 @@ sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
 	if (ret_set->reply < c->smtp_greeting_timeout)
 		ret_set->reply = c->smtp_greeting_timeout;
 	ret_set->ignore_8bitmime = c->ignore_8bitmime;
-	ret_set->ignore_chunking = c->ignore_chunking ||
-	    q->route->no_chunking;
+	ret_set->ignore_chunking = c->ignore_chunking || q->route->no_chunking;
 	ret_set->ignore_pipelining = c->ignore_pipelining;
 	ret_set->ignore_dsn = c->ignore_dsn;
 	ret_set->log_connections = c->log_connections || trace;
@@ -535,7 +530,8 @@ sess_open(struct worker *w, struct queue *q, const struct dns_target *target,
     size_t index, const struct source *src)
 {
 	struct smtp_target to = { .host = target->host };
-	struct smtp_source from = { .addr = src->addr, .addr_len = src->len,
+	struct smtp_source from = { .addr = src->addr,
+		.addr_len = src->len,
 		.ehlo = src->ehlo };
 	struct smtp_settings set;
 	struct sess *s = xcalloc(1, sizeof(*s));
@@ -560,8 +556,8 @@ sess_open(struct worker *w, struct queue *q, const struct dns_target *target,
 	batch_txn_init(&s->txn.b);
 	TAILQ_INSERT_TAIL(&w->sessions, s, entry);
 	sess_settings(q, w->opt->trace != NULL, &set);
-	s->conn = smtp_conn_new(w->loop, w->sys, &to, &from, &set,
-	    &sess_events, s);
+	s->conn = smtp_conn_new(w->loop, w->sys, &to, &from, &set, &sess_events,
+	    s);
 }
 
 void

@@ -34,12 +34,12 @@ struct sess {
 	char peer[DNS_ADDR_TEXT];
 	char source[SOURCE_TEXT];
 	unsigned int conf_gen; /* of the configuration it was opened under */
-	size_t target;	/* index into the route */
-	bool best;	/* target is of the best preference */
+	size_t target;	       /* index into the route */
+	bool best;	       /* target is of the best preference */
 	bool ready;
 	bool in_txn;
-	bool resting; /* in the route's idle list, by `waiting` */
-	uint32_t rcpt_cap;  /* recipients a transaction, 0: no cap */
+	bool resting;	   /* in the route's idle list, by `waiting` */
+	uint32_t rcpt_cap; /* recipients a transaction, 0: no cap */
 	uint64_t messages;
 	uint64_t delivered; /* recipients */
 	uint64_t errors;    /* 4xx and 5xx replies */

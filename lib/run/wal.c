@@ -20,9 +20,9 @@
 #include "run/work.h"
 #include "run/worker.h"
 
-#define WAL_DELAY_MS 4	   /* how long a lonely record waits for company */
-#define WAL_GROUP 64	   /* records that do not wait */
-#define WAL_RETRY_MS 1000  /* after a full disk */
+#define WAL_DELAY_MS 4	  /* how long a lonely record waits for company */
+#define WAL_GROUP 64	  /* records that do not wait */
+#define WAL_RETRY_MS 1000 /* after a full disk */
 
 struct wal {
 	struct journal *j;
@@ -295,8 +295,7 @@ wal_rotate(struct worker *w)
 	if (!journal_has_old(wal->j) || work_flush_all(w) == -1)
 		return;
 	wal->checkpointing = true;
-	if (loop_work(w->loop, wal_on_checkpoint, wal_on_checkpointed, w) ==
-	    -1)
+	if (loop_work(w->loop, wal_on_checkpoint, wal_on_checkpointed, w) == -1)
 		wal->checkpointing = false;
 }
 

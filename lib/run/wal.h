@@ -30,9 +30,9 @@ struct wal_effect {
 	uint32_t slot;
 	char state; /* of the R line */
 	uint16_t attempts;
-	int64_t next_try;  /* wall seconds */
-	char source[40];   /* last source address, "" none */
-	uint32_t unsafe;   /* share of the window to give back: 0 or 1 */
+	int64_t next_try; /* wall seconds */
+	char source[40];  /* last source address, "" none */
+	uint32_t unsafe;  /* share of the window to give back: 0 or 1 */
 };
 
 /* Open a journal segment for w; 0 or -1. */

@@ -51,7 +51,7 @@ work_is_open(const struct queue *q, const struct id *id)
 {
 	const struct work *k;
 
-	TAILQ_FOREACH(k, &q->works, entry)
+	TAILQ_FOREACH (k, &q->works, entry)
 		if (strcmp(k->id.s, id->s) == 0)
 			return (true);
 	return (false);
@@ -116,7 +116,8 @@ work_open(struct worker *w, struct queue *q, const struct ref *r)
 	(void)batch_name_format(&r->name, file);
 	if (batch_open(w->spool, q->vmta->name, r->area, q->domain, file, true,
 		&b, &err) == -1) {
-		if (err.err != ENOENT) /* else it has another name, or is done */
+		if (err.err !=
+		    ENOENT) /* else it has another name, or is done */
 			work_unreadable(w, q, r, file, &err);
 		return (NULL);
 	}
@@ -378,7 +379,7 @@ work_next(struct worker *w, struct queue *q)
 	struct work *k, *best = NULL;
 	struct ref r;
 
-	TAILQ_FOREACH(k, &q->works, entry)
+	TAILQ_FOREACH (k, &q->works, entry)
 		if (!k->drained && !k->passed && !k->paused &&
 		    (best == NULL || k->prio > best->prio))
 			best = k;
@@ -413,7 +414,7 @@ work_take(struct worker *w, struct queue *q, const char *source, uint32_t max,
 		if (!got)
 			work_check(w, k);
 	}
-	TAILQ_FOREACH(k, &q->works, entry)
+	TAILQ_FOREACH (k, &q->works, entry)
 		k->passed = false;
 	return (got);
 }
@@ -529,8 +530,9 @@ work_flush_all(struct worker *w)
 	struct verr err = VERR_INIT;
 	struct work *k;
 
-	TAILQ_FOREACH(k, &w->works, all)
-		if (batch_dirty(k->batch) && batch_flush(k->batch, &err) == -1) {
+	TAILQ_FOREACH (k, &w->works, all)
+		if (batch_dirty(k->batch) &&
+		    batch_flush(k->batch, &err) == -1) {
 			log_err(&err);
 			return (-1);
 		}

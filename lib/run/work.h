@@ -32,14 +32,14 @@ struct work {
 	struct batch *batch;
 	struct id id;
 	int prio;
-	bool forced;   /* --now: retry times do not count */
-	bool drained;  /* every recipient has been looked at */
-	bool bad;      /* damaged: to be set aside */
-	bool fault;    /* this machine cannot read it just now */
-	bool paused;   /* its job is */
-	bool passed;   /* has nothing for the source that is served now */
-	uint8_t *flag; /* enum work_flag of each recipient */
-	uint32_t n;    /* recipients */
+	bool forced;	 /* --now: retry times do not count */
+	bool drained;	 /* every recipient has been looked at */
+	bool bad;	 /* damaged: to be set aside */
+	bool fault;	 /* this machine cannot read it just now */
+	bool paused;	 /* its job is */
+	bool passed;	 /* has nothing for the source that is served now */
+	uint8_t *flag;	 /* enum work_flag of each recipient */
+	uint32_t n;	 /* recipients */
 	uint32_t cursor; /* those before it need no more looks */
 	uint32_t busy;	 /* taken or pending */
 };
@@ -66,8 +66,7 @@ bool work_is_open(const struct queue *q, const struct id *id);
  * Open a batch of the plan. NULL: gone, open already, or not readable (that
  * was logged, and a damaged one set aside).
  */
-struct work *work_open(struct worker *w, struct queue *q,
-    const struct ref *r);
+struct work *work_open(struct worker *w, struct queue *q, const struct ref *r);
 /*
  * Take the next transaction of q for a session bound to source (text), with
  * at most max recipients. True: ret_txn is filled; false: there is nothing
@@ -86,8 +85,7 @@ void work_untake(struct worker *w, struct work *k, uint32_t slot);
 /* Give back what a transaction took, as if it had never been tried. */
 void work_return(struct worker *w, struct txn *t);
 /* A recipient's record is durable: the state goes into the batch. */
-void work_settle(struct worker *w, struct work *k,
-    const struct wal_effect *e);
+void work_settle(struct worker *w, struct work *k, const struct wal_effect *e);
 /* Close k if all of it was looked at and nothing is in flight. */
 void work_check(struct worker *w, struct work *k);
 /* q does not send for a while: its batches that are not in use are closed. */

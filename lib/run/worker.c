@@ -30,10 +30,10 @@
 #include "spool/submit.h"
 
 #define WORKER_TICK_MS 500
-#define WORKER_GRACE_MS 30000	/* SIGTERM: what is in flight may end */
-#define WORKER_SLEEP_MS 60000	/* longest sleep: a safety net */
-#define WORKER_OWN_MS 2000	/* between tries to own what others have */
-#define WORKER_CHORES_MS 60000	/* sweeps, dead injectors, interfaces */
+#define WORKER_GRACE_MS 30000  /* SIGTERM: what is in flight may end */
+#define WORKER_SLEEP_MS 60000  /* longest sleep: a safety net */
+#define WORKER_OWN_MS 2000     /* between tries to own what others have */
+#define WORKER_CHORES_MS 60000 /* sweeps, dead injectors, interfaces */
 
 void
 worker_kick(struct worker *w)
@@ -247,8 +247,7 @@ worker_poll_owners(struct worker *w)
 	struct verr err = VERR_INIT;
 	size_t before = w->vmtas.n;
 
-	if (w->n_foreign == 0 || w->stopping ||
-	    loop_now(w->loop) < w->next_own)
+	if (w->n_foreign == 0 || w->stopping || loop_now(w->loop) < w->next_own)
 		return;
 	w->next_own = loop_now(w->loop) + WORKER_OWN_MS;
 	if (rvmta_own_all(w, &err) == -1) {
@@ -566,8 +565,11 @@ int
 worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
     unsigned int index, struct total *total, struct verr *err)
 {
-	struct worker w = { .sys = sys, .conf = conf_ref(c), .opt = opt,
-		.index = index, .conf_gen = 1 };
+	struct worker w = { .sys = sys,
+		.conf = conf_ref(c),
+		.opt = opt,
+		.index = index,
+		.conf_gen = 1 };
 	int rc;
 
 	total_slots_init(&w.total_slots, total, index, LIMIT_TOTAL_CONNS, 0);

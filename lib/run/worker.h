@@ -47,8 +47,8 @@ struct worker {
 	unsigned int conf_gen; /* grows with every reload */
 	const struct run_options *opt;
 	const struct selection *only; /* VirtualMTAs to own, NULL: all */
-	unsigned int index; /* of opt->workers */
-	struct id id;	    /* names it in control/ and state/ */
+	unsigned int index;	      /* of opt->workers */
+	struct id id;		      /* names it in control/ and state/ */
 
 	struct spool *spool;
 	struct owner *owner;
@@ -60,37 +60,37 @@ struct worker {
 	struct total_slots total_slots; /* total-max-smtp-out */
 	struct trigger_reader *trigger;
 
-	struct map vmtas;  /* name -> struct rvmta, owned or orphaned */
-	struct map queues; /* domain/vmta -> struct queue */
-	struct map routes; /* key -> struct route */
+	struct map vmtas;    /* name -> struct rvmta, owned or orphaned */
+	struct map queues;   /* domain/vmta -> struct queue */
+	struct map routes;   /* key -> struct route */
 	struct map settings; /* generation and hash -> struct conf_queue */
 	struct sess_list sessions;
 	struct work_list works; /* open batches */
-	struct dns_net *allow; /* allow-special-destination */
+	struct dns_net *allow;	/* allow-special-destination */
 	size_t n_allow;
-	struct heap wakes; /* struct sched_wake */
+	struct heap wakes;	  /* struct sched_wake */
 	struct queue_list hungry; /* want a new session */
 	struct pause_list *pauses;
 
-	unsigned int n_sess; /* sessions that live */
-	unsigned int n_open; /* batches that are open */
+	unsigned int n_sess;   /* sessions that live */
+	unsigned int n_open;   /* batches that are open */
 	unsigned int n_lookup; /* DNS look-ups under way */
 	unsigned int n_bouncers;
 	unsigned int n_foreign; /* VirtualMTAs that others own */
 	unsigned int n_asked;	/* requests carried out */
-	int64_t last_work; /* monotonic ms: when something last went on */
-	int64_t next_live; /* monotonic ms */
-	int64_t next_chores; /* monotonic ms */
-	int64_t next_own;    /* monotonic ms: ask for what others own */
+	int64_t last_work;	/* monotonic ms: when something last went on */
+	int64_t next_live;	/* monotonic ms */
+	int64_t next_chores;	/* monotonic ms */
+	int64_t next_own;	/* monotonic ms: ask for what others own */
 	bool complained_live;
-	bool want_r;	   /* an acct-file takes records of reception */
-	bool full_look;	   /* look at everything again */
-	bool owned;	   /* something, in this round */
-	bool announced;	   /* the trigger said something */
-	bool stopping;	   /* finish what is in flight, start nothing */
-	bool broken;	   /* a batch could not be written: replay is due */
-	bool closing;	   /* letting go: nothing is begun by events */
-	bool traced;	   /* --trace has had its session */
+	bool want_r;	/* an acct-file takes records of reception */
+	bool full_look; /* look at everything again */
+	bool owned;	/* something, in this round */
+	bool announced; /* the trigger said something */
+	bool stopping;	/* finish what is in flight, start nothing */
+	bool broken;	/* a batch could not be written: replay is due */
+	bool closing;	/* letting go: nothing is begun by events */
+	bool traced;	/* --trace has had its session */
 	struct run_count count;
 
 	struct loop_timer *sched_timer; /* 0 ms: run the scheduler */
@@ -100,7 +100,7 @@ struct worker {
 	struct loop_signal *sig[3];
 	struct conf **old_conf; /* that something may still point into */
 	size_t n_old_conf;
-	struct loop_io *watch_io;	/* inotify: trigger and control/ */
+	struct loop_io *watch_io; /* inotify: trigger and control/ */
 	int watch_fd;
 };
 

@@ -59,8 +59,7 @@ batch_own(struct batch *b, uint64_t *ret_size, struct verr *err)
 
 	if (b->sp->sys->fstat(b->sp->sys, b->fd, &st) == -1)
 		return (verr_sys(err, "stat batch %s", b->file));
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 ||
-	    st.st_uid != geteuid())
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid())
 		return (batch_bad(b->file,
 		    "not a regular file of our own with one link", err));
 	*ret_size = (uint64_t)st.st_size;
@@ -110,16 +109,15 @@ batch_read_index(struct batch *b, uint64_t size, struct buf *buf,
 	rc = batch_parse_first(buf->p, n, &index, &b->content_len);
 	if (rc == 1)
 		return (verr_set(err, VEX_UNAVAILABLE,
-		    "batch %s is of a newer version: left as it is",
-		    b->file));
+		    "batch %s is of a newer version: left as it is", b->file));
 	if (rc == -1 || index > BATCH_INDEX_MAX ||
 	    index + b->content_len + BATCH_END_LEN != size)
 		return (batch_bad(b->file, "its lengths do not fit", err));
 	b->index_len = (uint32_t)index;
 	if (index > n) {
 		buf->len = n;
-		if (batch_read(b, buf_room(buf, index - n), index - n,
-			(off_t)n, err) == -1)
+		if (batch_read(b, buf_room(buf, index - n), index - n, (off_t)n,
+			err) == -1)
 			return (-1);
 	}
 	buf->len = index;
@@ -135,10 +133,9 @@ batch_check_place(struct batch *b, const char *vmta, const char *domain,
 	struct batch_name n;
 
 	if (strcmp(b->h.vmta, vmta) != 0 || strcmp(b->h.domain, domain) != 0 ||
-	    batch_name_parse(b->file, &n) == -1 ||
-	    strcmp(n.id.s, b->h.id) != 0)
-		return (batch_bad(b->file,
-		    "its header names another place", err));
+	    batch_name_parse(b->file, &n) == -1 || strcmp(n.id.s, b->h.id) != 0)
+		return (batch_bad(b->file, "its header names another place",
+		    err));
 	return (0);
 }
 
@@ -236,8 +233,7 @@ batch_set_aside(struct spool *sp, const char *vmta, enum batch_area area,
 	rc = store_put(sp, sp->bad_fd, file, b.p, b.len, false, err);
 	if (rc == 0 &&
 	    sp->sys->renameat(sp->sys, dfd, name, sp->bad_fd, name) == -1) {
-		rc = errno == ENOENT ? 0 :
-				       verr_sys(err, "set %s aside", name);
+		rc = errno == ENOENT ? 0 : verr_sys(err, "set %s aside", name);
 		(void)sp->sys->unlinkat(sp->sys, sp->bad_fd, file, 0);
 	}
 	(void)sp->sys->close(sp->sys, dfd);
@@ -379,7 +375,8 @@ batch_name_now(const struct batch *b, struct batch_name *ret_n)
 	uint32_t i;
 
 	*ret_n = (struct batch_name) { .due = BATCH_DUE_NEVER,
-		.prio = b->h.prio, .open = b->open,
+		.prio = b->h.prio,
+		.open = b->open,
 		.bytes = batch_open_bytes(b),
 		.job = batch_job_hash(b->h.job) };
 	memcpy(ret_n->id.s, b->h.id, sizeof(ret_n->id.s));
@@ -424,8 +421,8 @@ load_text(struct batch *b, struct batch_txn *t, uint32_t from, uint32_t to,
     size_t *ret_at, struct verr *err)
 {
 	*ret_at = t->text.len;
-	if (batch_read(b, buf_room(&t->text, to - from), to - from,
-		(off_t)from, err) == -1)
+	if (batch_read(b, buf_room(&t->text, to - from), to - from, (off_t)from,
+		err) == -1)
 		return (-1);
 	t->text.len += to - from;
 	t->text.p[t->text.len] = '\0';
@@ -548,8 +545,7 @@ batch_content(struct batch *b, const struct batch_msg *m, int *ret_fd,
 	if (sys->fstat(sys, b->content_fd, &st) == -1)
 		return (verr_sys(err, "stat content of %s", b->file));
 	if (m->off + m->size > (uint64_t)st.st_size)
-		return (batch_bad(b->file, "shared content is too short",
-		    err));
+		return (batch_bad(b->file, "shared content is too short", err));
 	*ret_fd = b->content_fd;
 	*ret_off = (off_t)m->off;
 	return (0);

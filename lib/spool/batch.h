@@ -29,7 +29,7 @@ enum {
 
 /* States of a recipient. */
 enum batch_state {
-	BATCH_FRESH = '-',	/* never tried */
+	BATCH_FRESH = '-', /* never tried */
 	BATCH_DEFERRED = 't',
 	BATCH_HELD = 'h',	/* held, never tried */
 	BATCH_HELD_TRIED = 'H', /* held after attempts */
@@ -61,9 +61,9 @@ struct batch_msg {
 	uint64_t size; /* octets */
 	uint64_t hash; /* XXH3-64 of the content */
 	unsigned int flags;
-	uint32_t longest; /* octets of the longest line without CRLF */
-	uint32_t dots;	  /* lines that begin with a dot */
-	char ret;	  /* 'F', 'H' or '-' */
+	uint32_t longest;   /* octets of the longest line without CRLF */
+	uint32_t dots;	    /* lines that begin with a dot */
+	char ret;	    /* 'F', 'H' or '-' */
 	const char *envid;  /* xtext, or NULL */
 	const char *sender; /* "": null path */
 };
@@ -135,8 +135,7 @@ uint64_t batch_open_bytes(const struct batch *b);
 uint32_t batch_msg_slots(const struct batch *b, uint32_t msg,
     uint32_t *ret_first);
 /* The numbers of a slot (slot < batch_slots). */
-void batch_slot(const struct batch *b, uint32_t slot,
-    struct batch_slot *ret_s);
+void batch_slot(const struct batch *b, uint32_t slot, struct batch_slot *ret_s);
 /* Final: delivered or bounced. Held: h or H. */
 bool batch_state_final(char state);
 bool batch_state_held(char state);

@@ -5,20 +5,20 @@
 #include "spool/batch.h"
 #include "spool/spool.h"
 
-#define BATCH_SOURCE_LEN 39   /* columns of a source address */
-#define BATCH_FIELDS 62	      /* octets of an R line that change */
-#define BATCH_FIELDS_AT 2     /* where they begin */
-#define BATCH_FIRST_LEN 37    /* first line */
-#define BATCH_INDEX_LEN 23    /* INDEX line */
-#define BATCH_END_LEN 21      /* END line */
+#define BATCH_SOURCE_LEN 39 /* columns of a source address */
+#define BATCH_FIELDS 62	    /* octets of an R line that change */
+#define BATCH_FIELDS_AT 2   /* where they begin */
+#define BATCH_FIRST_LEN 37  /* first line */
+#define BATCH_INDEX_LEN 23  /* INDEX line */
+#define BATCH_END_LEN 21    /* END line */
 #define BATCH_ATTEMPTS_MAX 999
 
 struct bmsg {
-	uint64_t off;  /* of its content */
-	uint32_t line; /* of its M line in the file */
+	uint64_t off;	/* of its content */
+	uint32_t line;	/* of its M line in the file */
 	uint32_t first; /* slot */
-	uint32_t open; /* recipients that are not final */
-	uint32_t size; /* of its content */
+	uint32_t open;	/* recipients that are not final */
+	uint32_t size;	/* of its content */
 };
 
 struct bslot {
@@ -50,7 +50,7 @@ struct batch {
 	uint16_t n_source, cap_source;
 	uint32_t open;
 	uint32_t dirty_from, dirty_to; /* slots; from >= to: none */
-	uint64_t freed; /* octets punched out so far */
+	uint64_t freed;		       /* octets punched out so far */
 };
 
 /*

@@ -123,8 +123,7 @@ empty(const char *s)
 /* Refuse what the format cannot hold. */
 static int
 rcpt_check(const struct commit *c, const struct commit_key *key,
-    const struct commit_msg *m, const struct commit_rcpt *r,
-    struct verr *err)
+    const struct commit_msg *m, const struct commit_rcpt *r, struct verr *err)
 {
 	if (!spool_vmta_valid(key->vmta))
 		return (verr_set(err, VEX_DATA, "bad VirtualMTA name '%s'",
@@ -175,8 +174,8 @@ key_text(const struct commit *c, const struct commit_key *key, struct buf *b)
 	header_add(b, "job: ", key->job);
 	buf_addf(b, "priority: %d\n", key->prio);
 	header_add(b, "queued: ", stamp_name(queued, at));
-	header_add(b, "due: ",
-	    stamp_name(key->due != 0 ? key->due : c->now, at));
+	header_add(b,
+	    "due: ", stamp_name(key->due != 0 ? key->due : c->now, at));
 	header_add(b, "source: ", key->source);
 	header_add(b, "source-type: ", key->source_type);
 	header_add(b, "source-mta: ", key->source_mta);
@@ -251,8 +250,7 @@ part_msg(struct commit *c, struct part *p, const struct commit_msg *m)
 		last = &p->msg[p->n_msg - 1];
 		if (last->content == m->content &&
 		    last->rcpts - last->text == c->line.len &&
-		    memcmp(p->text.p + last->text, c->line.p, c->line.len) ==
-			0)
+		    memcmp(p->text.p + last->text, c->line.p, c->line.len) == 0)
 			return;
 	}
 	p->msg = grow(p->msg, p->n_msg, &p->cap_msg, sizeof(*p->msg));

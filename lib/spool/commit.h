@@ -43,13 +43,13 @@ struct commit_key {
 };
 
 struct commit_msg {
-	const char *msgid; /* an id */
-	size_t content;	   /* from commit_content */
+	const char *msgid;  /* an id */
+	size_t content;	    /* from commit_content */
 	unsigned int flags; /* BATCH_8BIT_BODY ... (spool/batch.h) */
-	uint32_t longest;  /* octets of the longest line without CRLF */
-	uint32_t dots;	   /* lines that begin with a dot */
-	char ret;	   /* 'F', 'H', or '-' (or 0) for none */
-	const char *envid; /* xtext; NULL or "": none */
+	uint32_t longest;   /* octets of the longest line without CRLF */
+	uint32_t dots;	    /* lines that begin with a dot */
+	char ret;	    /* 'F', 'H', or '-' (or 0) for none */
+	const char *envid;  /* xtext; NULL or "": none */
 	const char *sender; /* "": null path */
 };
 

@@ -83,8 +83,8 @@ control_ask(struct spool *sp, const char *command, const char *const *option,
 	for (i = 0; i < n; i++) {
 		if (!control_text_ok(option[i])) {
 			buf_release(&b);
-			return (verr_set(err, VEX_DATA,
-			    "control byte in '%s'", option[i]));
+			return (verr_set(err, VEX_DATA, "control byte in '%s'",
+			    option[i]));
 		}
 		buf_addf(&b, "option: %s\n", option[i]);
 	}
@@ -216,8 +216,8 @@ collect_name(void *arg, const char *name)
 		w->failed = errno != ENOENT;
 	else if (b.len < 5 || memcmp(b.p + b.len - 5, "\nend\n", 5) != 0 ||
 	    store_lines(&b, "vmta-reply 1", reply_line, w->sum) == -1)
-		w->failed = verr_set(w->err, VEX_IO,
-				"control/%s is damaged", name) == -1;
+		w->failed = verr_set(w->err, VEX_IO, "control/%s is damaged",
+				name) == -1;
 	buf_release(&b);
 	return (w->failed ? -1 : 0);
 }
@@ -242,7 +242,8 @@ done_name(void *arg, const char *name)
 
 	if (walk_reply(w, name) &&
 	    w->sp->sys->unlinkat(w->sp->sys, w->sp->control_fd, name, 0) ==
-		-1 && errno != ENOENT)
+		-1 &&
+	    errno != ENOENT)
 		return (verr_sys(w->err, "remove control/%s", name));
 	return (0);
 }
@@ -255,7 +256,8 @@ control_done(struct spool *sp, const struct id *id, struct verr *err)
 
 	/* the request first, so that nobody replies any more */
 	if (sp->sys->unlinkat(sp->sys, sp->control_fd,
-		control_name(id, NULL, name), 0) == -1 && errno != ENOENT)
+		control_name(id, NULL, name), 0) == -1 &&
+	    errno != ENOENT)
 		return (verr_sys(err, "remove control/%s", name));
 	return (spool_walk(sp, sp->control_fd, done_name, &w, err));
 }
@@ -325,7 +327,10 @@ control_requests(struct spool *sp, const char *worker,
     int (*cb)(void *arg, const struct control_request *rq), void *arg,
     struct verr *err)
 {
-	struct walk w = { .sp = sp, .worker = worker, .err = err, .cb = cb,
+	struct walk w = { .sp = sp,
+		.worker = worker,
+		.err = err,
+		.cb = cb,
 		.arg = arg };
 
 	if (!control_worker_valid(worker))
@@ -348,8 +353,7 @@ control_answer(struct spool *sp, const struct id *id, const char *worker,
 		return (verr_set(err, VEX_SOFTWARE, "bad worker name '%s'",
 		    worker));
 	if (sp->sys->fstatat(sp->sys, sp->control_fd,
-		control_name(id, NULL, name), &st, AT_SYMLINK_NOFOLLOW) ==
-	    -1)
+		control_name(id, NULL, name), &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return (errno == ENOENT ? 0 : verr_sys(err, "stat %s", name));
 	buf_adds(&b, "vmta-reply 1\n");
 	for (i = 0; i < rep->n_vmta; i++)
@@ -358,11 +362,10 @@ control_answer(struct spool *sp, const struct id *id, const char *worker,
 	    rep->matched, rep->changed);
 	for (i = 0; i < rep->n_flight; i++)
 		buf_addf(&b, "flight: %s %s %lu\n", rep->flight[i].queue,
-		    rep->flight[i].msgid,
-		    (unsigned long)rep->flight[i].index);
+		    rep->flight[i].msgid, (unsigned long)rep->flight[i].index);
 	buf_adds(&b, "end\n");
-	rc = store_put(sp, sp->control_fd, control_name(id, worker, name),
-	    b.p, b.len, false, err);
+	rc = store_put(sp, sp->control_fd, control_name(id, worker, name), b.p,
+	    b.len, false, err);
 	buf_release(&b);
 	return (rc);
 }

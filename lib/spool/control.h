@@ -40,8 +40,7 @@ struct control_reply {
 
 /* The asker: write a request with n options `KEY=VALUE`. 0 or -1. */
 int control_ask(struct spool *sp, const char *command,
-    const char *const *option, size_t n, struct id *ret_id,
-    struct verr *err);
+    const char *const *option, size_t n, struct id *ret_id, struct verr *err);
 /*
  * The asker: the sum of the replies that are there. Begin anew with each
  * call; free with control_reply_release. 0 or -1.

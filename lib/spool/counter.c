@@ -21,9 +21,9 @@
 static bool
 counter_valid(const char *s)
 {
-	static const char set[] =
-	    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "._-";
+	static const char set[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH"
+				  "IJKLMNOPQRSTUVWXYZ"
+				  "._-";
 	size_t n = strlen(s);
 
 	return (n > 0 && n <= COUNTER_NAME_MAX && strspn(s, set) == n &&
@@ -65,8 +65,8 @@ counter_change(struct sys *sys, int fd, uint64_t n, uint64_t *ret_old)
 }
 
 int
-counter_add(struct spool *sp, const char *name, uint64_t n,
-    uint64_t *ret_old, struct verr *err)
+counter_add(struct spool *sp, const char *name, uint64_t n, uint64_t *ret_old,
+    struct verr *err)
 {
 	int dfd, fd, rc;
 
@@ -75,8 +75,8 @@ counter_add(struct spool *sp, const char *name, uint64_t n,
 		    name));
 	if ((dfd = store_dir(sp, "counter", err)) == -1)
 		return (-1);
-	fd = sp->sys->openat(sp->sys, dfd, name,
-	    O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	fd = sp->sys->openat(sp->sys, dfd, name, O_RDWR | O_CREAT | O_NOFOLLOW,
+	    0600);
 	(void)sp->sys->close(sp->sys, dfd);
 	if (fd == -1)
 		return (verr_sys(err, "open state/counter/%s", name));

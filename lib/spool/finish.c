@@ -68,7 +68,7 @@ struct finish {
 	size_t n_out;
 	size_t written; /* of them, files that may be in tmp */
 	struct pool pool;
-	bool one_sync;	/* syncfs instead of fsync each */
+	bool one_sync; /* syncfs instead of fsync each */
 	struct publish dirs;
 	struct render render;
 	struct buf gather;
@@ -156,8 +156,7 @@ static int
 finish_gather(struct finish *f, int fd, const char *p, size_t n)
 {
 	if (f->gather.len > 0 && f->gather.len + n > 4 * FINISH_GATHER) {
-		if (sys_write_all(f->sys, fd, f->gather.p, f->gather.len) ==
-		    -1)
+		if (sys_write_all(f->sys, fd, f->gather.p, f->gather.len) == -1)
 			return (-1);
 		buf_clear(&f->gather);
 	}
@@ -179,8 +178,7 @@ finish_file(struct finish *f, int fd, bool ok)
 	int saved;
 
 	if (ok && f->gather.len > 0)
-		ok = sys_write_all(f->sys, fd, f->gather.p, f->gather.len) ==
-		    0;
+		ok = sys_write_all(f->sys, fd, f->gather.p, f->gather.len) == 0;
 	if (ok && !f->one_sync)
 		ok = f->sys->fsync(f->sys, fd) == 0;
 	saved = errno;
@@ -258,8 +256,8 @@ finish_batch(struct finish *f, const char *name, struct verr *err)
 	buf_clear(&f->gather);
 	ok = finish_gather(f, fd, r->index.p, r->index.len) == 0;
 	for (i = 0; i < r->n_content && ok; i++)
-		ok = finish_gather(f, fd, r->content[i]->p,
-			 r->content[i]->n) == 0;
+		ok = finish_gather(f, fd, r->content[i]->p, r->content[i]->n) ==
+		    0;
 	n = snprintf(end, sizeof(end), "END %016" PRIu64 "\n",
 	    r->index.len + r->content_len + 21);
 	ok = ok && finish_gather(f, fd, end, (size_t)n) == 0;
@@ -298,8 +296,7 @@ finish_sync(struct finish *f, struct verr *err)
 			return (verr_sys(err, "sync spool"));
 		return (0);
 	}
-	if (f->pool.links > 0 &&
-	    f->sys->fsync(f->sys, f->sp->content_fd) == -1)
+	if (f->pool.links > 0 && f->sys->fsync(f->sys, f->sp->content_fd) == -1)
 		return (verr_sys(err, "sync content"));
 	for (i = 0; i < f->n_out && f->record_fd != -1; i++) {
 		if (publish_vmta(&f->dirs, f->out[i].part->key->vmta, true,
@@ -367,8 +364,8 @@ finish_undo(struct finish *f)
 	for (i = 0; i < f->written; i++) {
 		if (publish_vmta(&f->dirs, f->out[i].part->key->vmta, false,
 			NULL) == 0)
-			(void)sys->unlinkat(sys, f->dirs.tmp_fd,
-			    f->out[i].name, 0);
+			(void)sys->unlinkat(sys, f->dirs.tmp_fd, f->out[i].name,
+			    0);
 		if (f->out[i].link[0] != '\0')
 			(void)sys->unlinkat(sys, f->sp->content_fd,
 			    f->out[i].link, 0);
@@ -509,7 +506,9 @@ finish_release(struct finish *f)
 int
 commit_finish(struct commit *c, struct verr *err)
 {
-	struct finish f = { .c = c, .sp = c->sp, .sys = c->sp->sys,
+	struct finish f = { .c = c,
+		.sp = c->sp,
+		.sys = c->sp->sys,
 		.record_fd = -1 };
 	int lock_fd = -1, rc = 0;
 	size_t i;
@@ -519,8 +518,8 @@ commit_finish(struct commit *c, struct verr *err)
 		return (verr_set(err, VEX_DATA, "bad submit id"));
 	if (c->n_rcpt == 0)
 		return (c->hash[0] == '\0' ? 0 :
-		    spool_submit_put(c->sp, c->hash, c->count, c->msgid,
-			err));
+					     spool_submit_put(c->sp, c->hash,
+						 c->count, c->msgid, err));
 	if (finish_enter(&f, &lock_fd, err) == -1)
 		return (-1);
 	publish_init(&f.dirs, c->sp);

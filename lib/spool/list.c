@@ -13,8 +13,8 @@
 #include "spool/spool.h"
 
 int
-spool_walk(struct spool *sp, int dfd,
-    int (*cb)(void *arg, const char *name), void *arg, struct verr *err)
+spool_walk(struct spool *sp, int dfd, int (*cb)(void *arg, const char *name),
+    void *arg, struct verr *err)
 {
 	struct dirent *e;
 	DIR *d;
@@ -36,8 +36,7 @@ spool_walk(struct spool *sp, int dfd,
 				rc = verr_sys(err, "read directory");
 			break;
 		}
-		if (strcmp(e->d_name, ".") != 0 &&
-		    strcmp(e->d_name, "..") != 0)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			rc = cb(arg, e->d_name);
 	}
 	(void)closedir(d);
@@ -116,8 +115,7 @@ int
 spool_domains(struct spool *sp, const char *vmta, enum batch_area area,
     spool_name_cb *cb, void *arg, struct verr *err)
 {
-	struct list l = { .name = cb, .valid = spool_domain_valid,
-		.arg = arg };
+	struct list l = { .name = cb, .valid = spool_domain_valid, .arg = arg };
 
 	return (list_at(sp, vmta, list_area(area), NULL, list_name, &l, err));
 }

@@ -34,8 +34,8 @@ int spool_domains(struct spool *sp, const char *vmta, enum batch_area area,
 int spool_batches(struct spool *sp, const char *vmta, enum batch_area area,
     const char *domain, spool_batch_cb *cb, void *arg, struct verr *err);
 /* The files in queue/VMTA/tmp. */
-int spool_tmp(struct spool *sp, const char *vmta, spool_batch_cb *cb,
-    void *arg, struct verr *err);
+int spool_tmp(struct spool *sp, const char *vmta, spool_batch_cb *cb, void *arg,
+    struct verr *err);
 
 /*
  * All names (but `.` and `..`) of the directory dfd; dfd stays open and its

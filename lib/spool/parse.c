@@ -203,7 +203,7 @@ batch_source_number(struct batch *b, const char *source)
 	if (b->n_source == b->cap_source) {
 		b->cap_source = (uint16_t)(b->cap_source < 4 ? 4 :
 			b->cap_source > UINT16_MAX / 2	     ? UINT16_MAX :
-						      b->cap_source * 2);
+							       b->cap_source * 2);
 		b->source = xreallocarray(b->source, b->cap_source,
 		    sizeof(*b->source));
 	}
@@ -251,16 +251,18 @@ parse_add_msg(struct batch *b, char *line, size_t at)
 
 	if ((b->n_msg > 0 && b->msg[b->n_msg - 1].first == b->n_slot) ||
 	    batch_parse_msg(line, &m) == -1 ||
-	    (b->h.content == NULL && (m.size > b->content_len ||
-			m.off > b->content_len - m.size)))
+	    (b->h.content == NULL &&
+		(m.size > b->content_len || m.off > b->content_len - m.size)))
 		return (-1);
 	if (b->n_msg == b->cap_msg) {
 		b->cap_msg = b->cap_msg > 0 ? b->cap_msg * 2 : 1;
 		b->msg = xreallocarray(b->msg, b->cap_msg, sizeof(*b->msg));
 	}
 	bm = &b->msg[b->n_msg++];
-	*bm = (struct bmsg) { .off = m.off, .line = (uint32_t)at,
-		.first = b->n_slot, .size = (uint32_t)m.size };
+	*bm = (struct bmsg) { .off = m.off,
+		.line = (uint32_t)at,
+		.first = b->n_slot,
+		.size = (uint32_t)m.size };
 	return (0);
 }
 
@@ -275,8 +277,7 @@ parse_add_rcpt(struct batch *b, char *line, char *fields, size_t at)
 		return (-1);
 	if (b->n_slot == b->cap_slot) {
 		b->cap_slot = b->cap_slot > 0 ? b->cap_slot * 2 : 1;
-		b->slot = xreallocarray(b->slot, b->cap_slot,
-		    sizeof(*b->slot));
+		b->slot = xreallocarray(b->slot, b->cap_slot, sizeof(*b->slot));
 	}
 	s = &b->slot[b->n_slot];
 	*s = (struct bslot) { .line = (uint32_t)at, .msg = b->n_msg - 1 };
@@ -299,11 +300,9 @@ parse_header_line(struct batch *b, char *line)
 		const char *key;
 		const char **value;
 	} text[] = { { "id", &h->id }, { "domain", &h->domain },
-		{ "vmta", &h->vmta }, { "pool", &h->pool },
-		{ "job", &h->job }, { "source", &h->source },
-		{ "source-type", &h->source_type },
-		{ "source-mta", &h->source_mta },
-		{ "content", &h->content } };
+		{ "vmta", &h->vmta }, { "pool", &h->pool }, { "job", &h->job },
+		{ "source", &h->source }, { "source-type", &h->source_type },
+		{ "source-mta", &h->source_mta }, { "content", &h->content } };
 	char *value = strstr(line, ": ");
 	int64_t n;
 	size_t i;
@@ -329,8 +328,7 @@ parse_header_line(struct batch *b, char *line)
 
 /* The header from p on (copied); *ret_end is behind the empty line. */
 static int
-parse_header(struct batch *b, const char *p, const char *end,
-    size_t *ret_len)
+parse_header(struct batch *b, const char *p, const char *end, size_t *ret_len)
 {
 	const char *stop;
 	char *line, *nl;
@@ -340,8 +338,7 @@ parse_header(struct batch *b, const char *p, const char *end,
 		return (-1);
 	b->text_len = (size_t)(stop - p) + 1;
 	b->text = xstrndup(p, b->text_len);
-	for (line = b->text; (nl = strchr(line, '\n')) != NULL;
-	     line = nl + 1) {
+	for (line = b->text; (nl = strchr(line, '\n')) != NULL; line = nl + 1) {
 		*nl = '\0';
 		if (parse_header_line(b, line) == -1)
 			return (-1);
@@ -364,8 +361,7 @@ parse_lines(struct batch *b, char *p, size_t at, size_t end)
 
 	for (; at < end && rc == 0; at += len + 1) {
 		/* there is a line feed: the INDEX line comes after a line */
-		len = (size_t)((char *)memchr(p + at, '\n', end - at) - p) -
-		    at;
+		len = (size_t)((char *)memchr(p + at, '\n', end - at) - p) - at;
 		buf_clear(&line);
 		buf_add(&line, p + at, len);
 		if (strlen(line.p) != len)
@@ -373,8 +369,8 @@ parse_lines(struct batch *b, char *p, size_t at, size_t end)
 		else if (line.p[0] == 'M')
 			rc = parse_add_msg(b, line.p, at);
 		else
-			rc = parse_add_rcpt(b, line.p,
-			    p + at + BATCH_FIELDS_AT, at);
+			rc = parse_add_rcpt(b, line.p, p + at + BATCH_FIELDS_AT,
+			    at);
 	}
 	buf_release(&line);
 	return (rc);

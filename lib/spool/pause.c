@@ -22,7 +22,7 @@
 struct pause_list {
 	struct pause *pause;
 	size_t n;
-	struct buf text;  /* what they point into */
+	struct buf text; /* what they point into */
 	struct timespec mtime;
 	ino_t ino; /* 0: there was no file */
 };
@@ -104,15 +104,13 @@ pause_lines(struct pause_list *l)
 		*nl = '\0';
 		if (pause_parse(p, &one) == -1)
 			continue;
-		l->pause = xreallocarray(l->pause, l->n + 1,
-		    sizeof(*l->pause));
+		l->pause = xreallocarray(l->pause, l->n + 1, sizeof(*l->pause));
 		l->pause[l->n++] = one;
 	}
 }
 
 int
-pause_list_read(struct spool *sp, struct pause_list **ret_l,
-    struct verr *err)
+pause_list_read(struct spool *sp, struct pause_list **ret_l, struct verr *err)
 {
 	struct pause_list *l = xcalloc(1, sizeof(*l));
 	struct stat st;
@@ -123,8 +121,9 @@ pause_list_read(struct spool *sp, struct pause_list **ret_l,
 		l->ino = st.st_ino;
 		l->mtime = st.st_mtim;
 	}
-	if (file_read(sp->sys, sp->state_fd, "pauses", PAUSE_FILE_MAX,
-		&l->text, err) == -1 && errno != ENOENT) {
+	if (file_read(sp->sys, sp->state_fd, "pauses", PAUSE_FILE_MAX, &l->text,
+		err) == -1 &&
+	    errno != ENOENT) {
 		pause_list_free(l);
 		return (-1);
 	}
@@ -193,8 +192,7 @@ pause_match(const struct pause_list *l, const char *domain, const char *vmta,
 
 	for (i = 0; l != NULL && i < l->n; i++) {
 		p = &l->pause[i];
-		if (p->job != NULL &&
-		    (job == NULL || !pause_glob(p->job, job)))
+		if (p->job != NULL && (job == NULL || !pause_glob(p->job, job)))
 			continue;
 		if (pause_queue(p, domain, vmta))
 			return (true);
@@ -223,8 +221,7 @@ pause_match_name(const struct pause_list *l, const char *domain,
 
 /* Append a term to a line. 0, or -1 when it cannot be one. */
 static int
-pause_put(struct buf *b, const char *name, const char *value,
-    struct verr *err)
+pause_put(struct buf *b, const char *name, const char *value, struct verr *err)
 {
 	const char *s;
 
@@ -256,8 +253,7 @@ pause_line(const struct pause *p, struct buf *b, struct verr *err)
 static bool
 pause_covers(const char *pattern, const char *term)
 {
-	return (pattern == NULL ||
-	    (term != NULL && pause_glob(pattern, term)));
+	return (pattern == NULL || (term != NULL && pause_glob(pattern, term)));
 }
 
 /* Is this line (changed) a pause that p covers? */
@@ -266,8 +262,7 @@ pause_covered(char *line, const struct pause *p)
 {
 	struct pause q;
 
-	return (pause_parse(line, &q) == 0 &&
-	    pause_covers(p->queue, q.queue) &&
+	return (pause_parse(line, &q) == 0 && pause_covers(p->queue, q.queue) &&
 	    pause_covers(p->vmta, q.vmta) &&
 	    pause_covers(p->domain, q.domain) && pause_covers(p->job, q.job));
 }
@@ -278,8 +273,8 @@ pause_lock(struct spool *sp, struct verr *err)
 {
 	int fd, rc;
 
-	fd = sp->sys->openat(sp->sys, sp->state_fd, ".",
-	    O_RDONLY | O_DIRECTORY, 0);
+	fd = sp->sys->openat(sp->sys, sp->state_fd, ".", O_RDONLY | O_DIRECTORY,
+	    0);
 	if (fd == -1)
 		return (verr_sys(err, "open state"));
 	do {
@@ -297,8 +292,8 @@ pause_lock(struct spool *sp, struct verr *err)
  * such), nor what `covered` covers (NULL: nothing). Returns how many did not.
  */
 static size_t
-pause_keep(const struct buf *old, const char *line,
-    const struct pause *covered, struct buf *b)
+pause_keep(const struct buf *old, const char *line, const struct pause *covered,
+    struct buf *b)
 {
 	const char *p = buf_str(old), *end = p + old->len, *nl;
 	size_t gone = 0;
@@ -333,11 +328,13 @@ pause_change(struct spool *sp, const char *line, const struct pause *covered,
 	if ((fd = pause_lock(sp, err)) == -1)
 		return (-1);
 	if (file_read(sp->sys, sp->state_fd, "pauses", PAUSE_FILE_MAX, &old,
-		err) == 0 || errno == ENOENT) {
+		err) == 0 ||
+	    errno == ENOENT) {
 		gone = pause_keep(&old, line, covered, &b);
 		if (line != NULL)
 			buf_addf(&b, "%s\n", line);
-		rc = line == NULL && gone == 0 ? 0 :
+		rc = line == NULL && gone == 0 ?
+		    0 :
 		    store_put(sp, sp->state_fd, "pauses", buf_str(&b), b.len,
 			true, err);
 	}

@@ -217,8 +217,8 @@ sweep_domain_new(void *arg, const char *domain, bool foreign)
 	struct recover *rc = arg;
 
 	return (foreign ? 0 :
-	    spool_batches(rc->sp, rc->vmta, BATCH_NEW, domain, sweep_used, rc,
-		rc->err));
+			  spool_batches(rc->sp, rc->vmta, BATCH_NEW, domain,
+			      sweep_used, rc, rc->err));
 }
 
 static int
@@ -227,8 +227,8 @@ sweep_domain_cur(void *arg, const char *domain, bool foreign)
 	struct recover *rc = arg;
 
 	return (foreign ? 0 :
-	    spool_batches(rc->sp, rc->vmta, BATCH_CUR, domain, sweep_used, rc,
-		rc->err));
+			  spool_batches(rc->sp, rc->vmta, BATCH_CUR, domain,
+			      sweep_used, rc, rc->err));
 }
 
 /* All batches of a VirtualMTA. */

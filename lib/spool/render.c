@@ -97,8 +97,9 @@ render_seal(struct render *r, int64_t due)
 	bool all_held = true;
 	size_t i;
 
-	(void)snprintf(first, sizeof(first), "vmta-batch 1 %010zu %012" PRIu64
-	    "\n", r->index.len + RENDER_INDEX, r->content_len);
+	(void)snprintf(first, sizeof(first),
+	    "vmta-batch 1 %010zu %012" PRIu64 "\n", r->index.len + RENDER_INDEX,
+	    r->content_len);
 	memcpy(r->index.p, first, RENDER_FIRST);
 	for (i = 0; i < r->n_line; i++) {
 		f = r->index.p + r->line[i] + COMMIT_FIELDS_AT;

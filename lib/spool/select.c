@@ -95,12 +95,10 @@ selection_add(struct selection *s, const char *key, const char *value,
 			break;
 	if (k == SELECT_KEYS)
 		return (1);
-	if (*value == '\0' ||
-	    (k == SELECT_STATE && !select_state_known(value)))
+	if (*value == '\0' || (k == SELECT_STATE && !select_state_known(value)))
 		return (verr_set(err, VEX_USAGE, "--%s: unusable value: %s",
 		    key, value));
-	s->value[k] = xreallocarray(s->value[k], s->n[k] + 1,
-	    sizeof(char *));
+	s->value[k] = xreallocarray(s->value[k], s->n[k] + 1, sizeof(char *));
 	s->value[k][s->n[k]++] = xstrdup(value);
 	return (0);
 }
@@ -135,8 +133,7 @@ selection_terms(const struct selection *s, size_t *ret_n)
 	for (k = 0; k < SELECT_KEYS; k++) {
 		list = xreallocarray(list, n + s->n[k] + 2, sizeof(*list));
 		for (i = 0; i < s->n[k]; i++)
-			list[n++] = select_term(select_name[k],
-			    s->value[k][i]);
+			list[n++] = select_term(select_name[k], s->value[k][i]);
 	}
 	if (s->older_than > 0) {
 		(void)snprintf(number, sizeof(number), "%llds",
@@ -183,8 +180,7 @@ selection_vmta(const struct selection *s, const char *vmta)
 }
 
 bool
-selection_queue(const struct selection *s, const char *domain,
-    const char *vmta)
+selection_queue(const struct selection *s, const char *domain, const char *vmta)
 {
 	char name[512];
 

@@ -57,8 +57,8 @@ bool spool_domain_valid(const char *s);
  * Split `domain/vmta` at its slash; both parts are checked. 0 and the
  * copies, or -1.
  */
-int spool_queue_split(const char *queue,
-    char ret_domain[SPOOL_DOMAIN_MAX + 1], char ret_vmta[SPOOL_VMTA_MAX + 1]);
+int spool_queue_split(const char *queue, char ret_domain[SPOOL_DOMAIN_MAX + 1],
+    char ret_vmta[SPOOL_VMTA_MAX + 1]);
 
 /*
  * For the modules of lib/spool: open the directory dfd/name, no symlink
@@ -69,7 +69,7 @@ int spool_dir(struct spool *sp, int dfd, const char *name, struct verr *err);
  * The same; a missing one is made. *ret_made (may be NULL) is set to true
  * when it was (else left alone): the caller syncs dfd where that matters.
  */
-int spool_dir_make(struct spool *sp, int dfd, const char *name,
-    bool *ret_made, struct verr *err);
+int spool_dir_make(struct spool *sp, int dfd, const char *name, bool *ret_made,
+    struct verr *err);
 
 #endif

@@ -125,9 +125,8 @@ retry_state_write(struct spool *sp, const char *vmta, const char *domain,
 
 	if ((fd = retry_dir(sp, vmta, domain, true, err)) == -1)
 		return (-1);
-	buf_addf(&b, "vmta-retry 1\nstep: %u\nnext: %s\nsince: %s\n",
-	    st->step, stamp_name(st->next, next),
-	    stamp_name(st->since, since));
+	buf_addf(&b, "vmta-retry 1\nstep: %u\nnext: %s\nsince: %s\n", st->step,
+	    stamp_name(st->next, next), stamp_name(st->since, since));
 	retry_add(&b, "status", st->status);
 	retry_add(&b, "host", st->host);
 	retry_add(&b, "error", st->error);
@@ -146,8 +145,7 @@ retry_state_remove(struct spool *sp, const char *vmta, const char *domain,
 	fd = retry_dir(sp, vmta, domain, false, err);
 	if (fd == -1)
 		return (errno == ENOENT ? 0 : -1);
-	if (sp->sys->unlinkat(sp->sys, fd, domain, 0) == -1 &&
-	    errno != ENOENT)
+	if (sp->sys->unlinkat(sp->sys, fd, domain, 0) == -1 && errno != ENOENT)
 		rc = verr_sys(err, "remove state/retry/%s/%s", vmta, domain);
 	(void)sp->sys->close(sp->sys, fd);
 	return (rc);

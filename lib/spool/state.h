@@ -32,8 +32,8 @@ void retry_state_release(struct retry_state *st);
 int retry_state_write(struct spool *sp, const char *vmta, const char *domain,
     const struct retry_state *st, struct verr *err);
 /* Remove it; that there is none is no error. 0 or -1. */
-int retry_state_remove(struct spool *sp, const char *vmta,
-    const char *domain, struct verr *err);
+int retry_state_remove(struct spool *sp, const char *vmta, const char *domain,
+    struct verr *err);
 
 /* A pause: terms that must all match (AND), `*` is any text; NULL: no term. */
 struct pause {

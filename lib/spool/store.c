@@ -31,8 +31,8 @@ store_dir(struct spool *sp, const char *name, struct verr *err)
 
 /* Write the bytes to a new file. 0 or -1 with errno. */
 static int
-store_fill(struct spool *sp, int dfd, const char *name, const void *p,
-    size_t n, bool durable)
+store_fill(struct spool *sp, int dfd, const char *name, const void *p, size_t n,
+    bool durable)
 {
 	struct sys *sys = sp->sys;
 	int fd, saved;
@@ -52,8 +52,8 @@ store_fill(struct spool *sp, int dfd, const char *name, const void *p,
 }
 
 int
-store_put(struct spool *sp, int dfd, const char *name, const void *p,
-    size_t n, bool durable, struct verr *err)
+store_put(struct spool *sp, int dfd, const char *name, const void *p, size_t n,
+    bool durable, struct verr *err)
 {
 	struct sys *sys = sp->sys;
 	char tmp[ID_LEN + 2];
@@ -129,8 +129,7 @@ sweep_name(void *arg, const char *name)
 int
 store_sweep(struct spool *sp, int dfd, int64_t before, struct verr *err)
 {
-	struct sweep s = { .sp = sp, .dfd = dfd, .before = before,
-		.err = err };
+	struct sweep s = { .sp = sp, .dfd = dfd, .before = before, .err = err };
 
 	if (spool_walk(sp, dfd, sweep_name, &s, err) == -1 || s.failed)
 		return (-1);

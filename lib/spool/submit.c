@@ -36,8 +36,8 @@ spool_submit_hash(uid_t uid, const char *key,
 	buf_addf(&b, "%lu ", (unsigned long)uid);
 	buf_adds(&b, key);
 	h = XXH3_128bits(b.p, b.len);
-	(void)snprintf(ret_hash, SUBMIT_HASH_LEN + 1, "%016" PRIx64
-	    "%016" PRIx64, h.high64, h.low64);
+	(void)snprintf(ret_hash, SUBMIT_HASH_LEN + 1,
+	    "%016" PRIx64 "%016" PRIx64, h.high64, h.low64);
 	buf_release(&b);
 }
 
@@ -84,8 +84,7 @@ spool_submit_lookup(struct spool *sp, const char *hash, uint64_t *ret_count,
 	else if (rc == 0 &&
 	    (store_lines(&b, "vmta-submit 1", submit_line, &s) == -1 ||
 		s.count < 0 || s.msgid[0] == '\0'))
-		rc = verr_set(err, VEX_IO, "state/submit/%s is damaged",
-		    hash);
+		rc = verr_set(err, VEX_IO, "state/submit/%s is damaged", hash);
 	(void)sp->sys->close(sp->sys, fd);
 	buf_release(&b);
 	*ret_count = (uint64_t)s.count;
@@ -97,7 +96,8 @@ int
 spool_submit_lock(struct spool *sp, const char *hash, int *ret_fd,
     struct verr *err)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+	struct flock l = { .l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
 		.l_len = 1 };
 	int dfd, fd, rc = 0;
 
@@ -130,8 +130,8 @@ spool_submit_put(struct spool *sp, const char *hash, uint64_t count,
 
 	if ((fd = store_dir(sp, "submit", err)) == -1)
 		return (-1);
-	n = snprintf(text, sizeof(text), "vmta-submit 1\ncount: %" PRIu64
-	    "\nid: %s\n", count, msgid);
+	n = snprintf(text, sizeof(text),
+	    "vmta-submit 1\ncount: %" PRIu64 "\nid: %s\n", count, msgid);
 	rc = store_put(sp, fd, hash, text, (size_t)n, true, err);
 	(void)sp->sys->close(sp->sys, fd);
 	return (rc);

@@ -24,8 +24,8 @@ bool spool_submit_hash_valid(const char *s);
  * How many messages are taken (0: unknown hash), and the id of the last one
  * ("" when unknown). Rolls forward commits of dead injectors first. 0 or -1.
  */
-int spool_submit_lookup(struct spool *sp, const char *hash,
-    uint64_t *ret_count, char ret_msgid[ID_LEN + 1], struct verr *err);
+int spool_submit_lookup(struct spool *sp, const char *hash, uint64_t *ret_count,
+    char ret_msgid[ID_LEN + 1], struct verr *err);
 /*
  * Keep other calls with this hash out as long as *ret_fd is open (close it
  * with close(2); -1 unless locked). 0 locked, 1 another one has it, -1.

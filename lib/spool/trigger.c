@@ -85,8 +85,7 @@ trigger_write(struct spool *sp, int fd, const char *lines, size_t n)
 }
 
 int
-trigger_append(struct spool *sp, const char *lines, size_t n,
-    struct verr *err)
+trigger_append(struct spool *sp, const char *lines, size_t n, struct verr *err)
 {
 	int fd, rc;
 

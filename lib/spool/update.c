@@ -165,8 +165,7 @@ update_rmdir(struct batch *b)
 	afd = batch_dir(b->sp, b->h.vmta, b->area, NULL, NULL);
 	if (afd == -1)
 		return;
-	(void)b->sp->sys->unlinkat(b->sp->sys, afd, b->h.domain,
-	    AT_REMOVEDIR);
+	(void)b->sp->sys->unlinkat(b->sp->sys, afd, b->h.domain, AT_REMOVEDIR);
 	(void)b->sp->sys->close(b->sp->sys, afd);
 	errno = saved;
 }

@@ -44,8 +44,7 @@ test_map(void **state)
 	for (round = 0; round < 20000; round++) {
 		k = rand() % KEYS;
 		(void)snprintf(key, sizeof(key), "k%d", k);
-		assert_ptr_equal(map_get(&m, key),
-		    there[k] ? &value[k] : NULL);
+		assert_ptr_equal(map_get(&m, key), there[k] ? &value[k] : NULL);
 		if (rand() % 2 == 0) {
 			assert_ptr_equal(map_put(&m, key, &value[k]),
 			    there[k] ? &value[k] : NULL);
@@ -201,7 +200,8 @@ test_log(void **state)
 	    0);
 	line = strstr(b.p, ": sent ");
 	assert_non_null(line);
-	assert_string_equal(line, ": sent a=plain b=\"with space\" "
+	assert_string_equal(line,
+	    ": sent a=plain b=\"with space\" "
 	    "d=\"x\\x0a\\x1b\\\"=\" e=\"\" n=-7\n");
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rmdir(dir), 0);

@@ -77,7 +77,8 @@ static void
 test_csv(void **state)
 {
 	static const char *const in[] = { "", "plain", "a,b", "say \"hi\"",
-		" lead", "trail ", "=cmd|' /C calc'!A0", "\"", ",,", "\xc3\xa9" };
+		" lead", "trail ", "=cmd|' /C calc'!A0", "\"", ",,",
+		"\xc3\xa9" };
 	struct buf b = BUF_INIT;
 	char *field[16];
 	size_t i;

@@ -21,11 +21,10 @@ test_int(void **state)
 		int64_t n;
 	} row[] = { { "0", 0 }, { "7", 7 }, { "1200", 1200 },
 		{ "9223372036854775807", INT64_MAX },
-		{ "9223372036854775808", BAD },
-		{ "99999999999999999999", BAD }, { "", BAD }, { "-1", BAD },
-		{ "+1", BAD }, { "01", BAD }, { "00", BAD }, { "1 ", BAD },
-		{ " 1", BAD }, { "1x", BAD }, { "0x10", BAD },
-		{ "1.5", BAD } };
+		{ "9223372036854775808", BAD }, { "99999999999999999999", BAD },
+		{ "", BAD }, { "-1", BAD }, { "+1", BAD }, { "01", BAD },
+		{ "00", BAD }, { "1 ", BAD }, { " 1", BAD }, { "1x", BAD },
+		{ "0x10", BAD }, { "1.5", BAD } };
 	int64_t n;
 	size_t i;
 
@@ -69,11 +68,11 @@ test_interval(void **state)
 		{ "90", 90000, "1m30s" }, { "4d12h", 388800000, NULL },
 		{ "250ms", 250, NULL }, { "1h30m", 5400000, NULL },
 		{ "2w", 1209600000, "14d" }, { "1s500ms", 1500, NULL },
-		{ "1D", 86400000, "1d" }, { "", BAD, NULL },
-		{ "s", BAD, NULL }, { "1h30", BAD, NULL },
-		{ "1x", BAD, NULL }, { "-1s", BAD, NULL },
-		{ "01s", BAD, NULL }, { "1 h", BAD, NULL },
-		{ "1h ", BAD, NULL }, { "9223372036854775807d", BAD, NULL },
+		{ "1D", 86400000, "1d" }, { "", BAD, NULL }, { "s", BAD, NULL },
+		{ "1h30", BAD, NULL }, { "1x", BAD, NULL },
+		{ "-1s", BAD, NULL }, { "01s", BAD, NULL },
+		{ "1 h", BAD, NULL }, { "1h ", BAD, NULL },
+		{ "9223372036854775807d", BAD, NULL },
 		{ "106751991168d", BAD, NULL }, { "1.5h", BAD, NULL } };
 	char buf[48];
 	int64_t n;
@@ -119,8 +118,8 @@ test_size(void **state)
 		    row[i].bytes == BAD ? -1 : 0);
 		assert_int_equal(n, row[i].bytes);
 		if (n != BAD)
-			assert_string_equal(unit_show_size(n, buf,
-			    sizeof(buf)), row[i].shown);
+			assert_string_equal(unit_show_size(n, buf, sizeof(buf)),
+			    row[i].shown);
 	}
 }
 
@@ -134,14 +133,16 @@ test_rate(void **state)
 		const char *shown;
 	} row[] = { { "500/h", false, 500, 3600, "500/h" },
 		{ "83/10m", false, 83, 600, "83/10m" },
-		{ "1/s", false, 1, 1, "1/s" }, { "7/90s", false, 7, 90, "7/90s" },
+		{ "1/s", false, 1, 1, "1/s" },
+		{ "7/90s", false, 7, 90, "7/90s" },
 		{ "100/d", false, 100, 86400, "100/d" },
 		{ "unlimited", false, 0, 1, "unlimited" },
 		{ "0", false, 0, 1, "unlimited" },
 		{ "10M/m", true, 10485760, 60, "10485760/m" },
-		{ "10M/m", false, BAD, 0, NULL }, { "0/h", false, BAD, 0, NULL },
-		{ "5/", false, BAD, 0, NULL }, { "5/0h", false, BAD, 0, NULL },
-		{ "5", false, BAD, 0, NULL }, { "5/10", false, BAD, 0, NULL },
+		{ "10M/m", false, BAD, 0, NULL },
+		{ "0/h", false, BAD, 0, NULL }, { "5/", false, BAD, 0, NULL },
+		{ "5/0h", false, BAD, 0, NULL }, { "5", false, BAD, 0, NULL },
+		{ "5/10", false, BAD, 0, NULL },
 		{ "5/5ms", false, BAD, 0, NULL }, { "/h", false, BAD, 0, NULL },
 		{ "5/hh", false, BAD, 0, NULL },
 		{ "1/9223372036854775807d", false, BAD, 0, NULL } };
