@@ -301,7 +301,9 @@ sess_may_serve(const struct sess *s, const struct queue *q)
 		return (true);
 	if (!s->best || (q->slots.max > 0 && q->slots.used >= q->slots.max))
 		return (false);
-	return (s->w->n_open < WORK_OPEN_MAX || !TAILQ_EMPTY(&q->works));
+	/* many open batches: stay with the own queue, as long as it has mail */
+	return (s->w->n_open < WORK_OPEN_MAX || !TAILQ_EMPTY(&q->works) ||
+	    !queue_has_work(s->w, s->queue));
 }
 
 /* Recipients that one transaction of s may have. */

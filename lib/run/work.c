@@ -253,10 +253,12 @@ work_due(struct worker *w, const struct work *k, uint32_t slot, int64_t now,
 	batch_slot(k->batch, slot, ret_s);
 	if (ret_s->state != BATCH_FRESH && ret_s->state != BATCH_DEFERRED)
 		return (false);
-	if (k->forced || ret_s->next <= now)
+	if (ret_s->next <= now)
 		return (true);
+	/* a schedule (--at) is no retry time: it always holds */
 	return (ret_s->state == BATCH_DEFERRED &&
-	    retry_sane(w, k->queue->set, ret_s->next) <= now);
+	    (k->forced ||
+		retry_sane(w, k->queue->set, ret_s->next) <= now));
 }
 
 /*
@@ -552,10 +554,12 @@ work_close_all(struct worker *w)
 void
 work_free_all(struct worker *w)
 {
-	struct work *k;
+	struct work *k, *next;
 
-	while ((k = TAILQ_FIRST(&w->works)) != NULL)
+	for (k = TAILQ_FIRST(&w->works); k != NULL; k = next) {
+		next = TAILQ_NEXT(k, all);
 		work_free(w, k);
+	}
 }
 
 void
