@@ -53,7 +53,10 @@ to_postfix() {
 	wait_until postfix_has "$RCPTS"
 	python3 "$HELPER/compare.py" "$CORPUS" \
 		--maildir "$POSTFIX_DIR/mail/maildir"
-	! grep -E 'warning|fatal|error|panic' "$POSTFIX_DIR/log"
+	# Postfix compares its own clock with that of its file system; on a busy
+	# machine they differ by a second now and then, which is no fault of ours.
+	! grep -E 'warning|fatal|error|panic' "$POSTFIX_DIR/log" |
+		grep -vE 'file system clock|resetting file time stamps'
 }
 
 # to_sink SPOOL SETTING [SINK-OPTION...]: deliver to a strict sink.
