@@ -257,8 +257,7 @@ work_due(struct worker *w, const struct work *k, uint32_t slot, int64_t now,
 		return (true);
 	/* a schedule (--at) is no retry time: it always holds */
 	return (ret_s->state == BATCH_DEFERRED &&
-	    (k->forced ||
-		retry_sane(w, k->queue->set, ret_s->next) <= now));
+	    (k->forced || retry_sane(w, k->queue->set, ret_s->next) <= now));
 }
 
 /*
