@@ -58,7 +58,8 @@ SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 OPT_release := -O2 -g $(HARD)
 OPT_clang := $(OPT_release)
 OPT_asan := -O1 -g -fno-omit-frame-pointer $(SAN)
-OPT_cov := -O0 -g --coverage
+# Atomic: threads and killed processes must not leave negative counts.
+OPT_cov := -O0 -g --coverage -fprofile-update=atomic
 LINK_asan := $(SAN)
 LINK_cov := --coverage
 
@@ -201,6 +202,7 @@ cov: deps-lint peers
 	@find build/cov -name '*.gcda' -delete
 	@$(MAKE) V=cov run-tests
 	@gcovr --root . --filter 'lib/' --object-directory build/cov \
+	    --gcov-ignore-parse-errors \
 	    --txt build/cov/lines.txt --print-summary \
 	    --fail-under-line $(COV_MIN) build/cov/obj
 	@echo "cov: the lines that no test reached are in build/cov/lines.txt"
