@@ -125,12 +125,9 @@ bouncer_work(struct bouncer *b, struct work *k)
 static struct work *
 bouncer_open(struct bouncer *b, const struct ref *r)
 {
-	struct work *k;
+	struct work *k = work_get(b->queue, &r->name.id);
 
-	TAILQ_FOREACH (k, &b->queue->works, entry)
-		if (strcmp(k->id.s, r->name.id.s) == 0)
-			return (k);
-	return (work_open(b->w, b->queue, r));
+	return (k != NULL ? k : work_open(b->w, b->queue, r));
 }
 
 void

@@ -38,7 +38,7 @@ plan_on_batch(void *arg, const char *file, const struct batch_name *name)
 		    file, NULL);
 		return (0);
 	}
-	if (work_is_open(q, &name->id) || work_name_paused(q, name) ||
+	if (work_get(q, &name->id) != NULL || work_name_paused(q, name) ||
 	    pause_match_name(look->w->pauses, q->domain, q->vmta->name, name))
 		return (0);
 	r.name = *name;

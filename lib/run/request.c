@@ -135,24 +135,12 @@ request_slot(struct request *rq, struct work *k, uint32_t slot)
 		rq->rep->changed++;
 }
 
-/* The open batch with this id, or NULL. */
-static struct work *
-request_find(struct queue *q, const struct id *id)
-{
-	struct work *k;
-
-	TAILQ_FOREACH (k, &q->works, entry)
-		if (strcmp(k->id.s, id->s) == 0)
-			return (k);
-	return (NULL);
-}
-
 /* One batch: change, write, sync, and back into the plan. */
 static int
 request_batch(struct request *rq, const struct ref *r, struct verr *err)
 {
 	struct worker *w = rq->w;
-	struct work *k = request_find(rq->queue, &r->name.id);
+	struct work *k = work_get(rq->queue, &r->name.id);
 	uint32_t i;
 
 	if (k == NULL)

@@ -46,15 +46,15 @@ work_name_paused(const struct queue *q, const struct batch_name *n)
 	    map_get(&q->paused, work_job(n, key)) != NULL);
 }
 
-bool
-work_is_open(const struct queue *q, const struct id *id)
+struct work *
+work_get(const struct queue *q, const struct id *id)
 {
-	const struct work *k;
+	struct work *k;
 
 	TAILQ_FOREACH (k, &q->works, entry)
 		if (strcmp(k->id.s, id->s) == 0)
-			return (true);
-	return (false);
+			return (k);
+	return (NULL);
 }
 
 /* A batch that this machine cannot read just now: again in a moment. */
@@ -111,7 +111,7 @@ work_open(struct worker *w, struct queue *q, const struct ref *r)
 	struct batch *b = NULL;
 	struct work *k;
 
-	if (work_is_open(q, &r->name.id))
+	if (work_get(q, &r->name.id) != NULL)
 		return (NULL);
 	(void)batch_name_format(&r->name, file);
 	if (batch_open(w->spool, q->vmta->name, r->area, q->domain, file, true,

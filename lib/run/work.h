@@ -60,8 +60,8 @@ struct txn {
 
 /* Was a batch of this name's job seen to be paused, since pauses changed? */
 bool work_name_paused(const struct queue *q, const struct batch_name *n);
-/* Is the batch with this id open? */
-bool work_is_open(const struct queue *q, const struct id *id);
+/* The open batch of q with this id, or NULL. */
+struct work *work_get(const struct queue *q, const struct id *id);
 /*
  * Open a batch of the plan. NULL: gone, open already, or not readable (that
  * was logged, and a damaged one set aside).
