@@ -169,7 +169,7 @@ deps-lint:
 # Demo and tests ----------------------------------------------------------------
 # These need packages before anything is built: hence the second make.
 
-.PHONY: demo test check quick asan cov peers run-tests
+.PHONY: demo test check quick asan cov mutants peers run-tests
 demo: deps-build
 	@$(MAKE) all helpers
 	@VMTA_BUILD=$(CURDIR)/$B share/demo/run
@@ -196,6 +196,10 @@ run-tests:
 asan: deps-test peers
 	@$(MAKE) V=asan test-programs
 	@$(MAKE) V=asan run-tests
+
+# Each deliberate defect of t/mutants/ must be noticed by its test.
+mutants: deps-test peers
+	@t/mutants/run
 
 cov: deps-lint peers
 	@$(MAKE) V=cov test-programs
