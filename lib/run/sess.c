@@ -513,11 +513,6 @@ sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
 	ret_set->command = c->command_timeout;
 	ret_set->data_send = c->data_send_timeout;
 	ret_set->data_end = c->smtp_data_termination_timeout;
-	ret_set->reply = c->smtp_data_termination_timeout;
-	if (ret_set->reply < c->command_timeout)
-		ret_set->reply = c->command_timeout;
-	if (ret_set->reply < c->smtp_greeting_timeout)
-		ret_set->reply = c->smtp_greeting_timeout;
 	ret_set->ignore_8bitmime = c->ignore_8bitmime;
 	ret_set->ignore_chunking = c->ignore_chunking || q->route->no_chunking;
 	ret_set->ignore_pipelining = c->ignore_pipelining;

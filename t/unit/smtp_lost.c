@@ -268,7 +268,6 @@ test_timeouts(void **state)
 
 		p->set.command = t[i].cls == SMTP_BROKEN ? 20 : 100000;
 		p->set.data_end = t[i].cls == SMTP_BROKEN ? 100000 : 20;
-		p->set.reply = 20;
 		p->queue[p->n_queue++] = &m;
 		peer_connect(p);
 		peer_wait_end(p);
