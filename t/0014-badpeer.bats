@@ -82,7 +82,8 @@ c.quit()'
 @test "sections: by number, by address, else; expect ends what differs" {
 	start_bad -l 127.0.0.1:0 -l 127.0.0.2:= <<-'END'
 		# The first of all.
-		conn 1
+		conn 1-2
+		await go
 		send 421 one
 		conn to=127.0.0.2
 		send 220 two
@@ -96,14 +97,19 @@ c.quit()'
 		send 220 rest
 		polite
 	END
-	talk "$BAD_ADDR" <<<$'< 421 one\neof'
+	talk "$BAD_ADDR" <<<$'< 421 one\neof' 3>&- &
+	wait_until bad_has 1 conn
+	equal 0 "$(bad_count sent)"
+	bad_go go
+	wait $!
+	talk "${BAD_ADDRS[1]}" <<<$'< 421 one\neof'
 	talk "${BAD_ADDRS[1]}" <<<$'< 220 two\n> helo There!\n< 250\neof'
 	talk "${BAD_ADDRS[1]}" <<<$'< 220 two\n> EHLO there\neof'
 	talk "$BAD_ADDR" 127.0.0.3 <<<$'> GO\nreset'
 	talk "$BAD_ADDR" <<<'< 220 rest'
-	equal "unexpected	3	HELO there	EHLO there" "$(bad_log unexpected)"
-	equal "mark	5	here" "$(bad_log mark)"
-	wait_until bad_ended 4 us
+	equal "unexpected	4	HELO there	EHLO there" "$(bad_log unexpected)"
+	equal "mark	6	here" "$(bad_log mark)"
+	wait_until bad_ended 5 us
 	wait_until bad_ended 1 peer
 }
 

@@ -23,7 +23,7 @@ start_bad() {
 	BAD_DIR=$(scratch)/bad-$name
 	BAD_LOG=$BAD_DIR/log
 	mkdir -p "$BAD_DIR"
-	rm -f "$BAD_DIR/ready"
+	rm -f "$BAD_DIR/ready" "$BAD_LOG"
 	cat >"$BAD_DIR/script"
 	[ -z "${NS:-}" ] || ns=(ip netns exec "$(ns_name "$NS")")
 	start "bad-$name/process" "${ns[@]}" /usr/bin/python3 -I \
@@ -46,6 +46,11 @@ stop_bad() {
 	end "$(cat "$(scratch)/bad-${1:-bad}/pid")"
 }
 
+# bad_go NAME [PEER]: what a script waits for by `await NAME`.
+bad_go() {
+	: >"$(scratch)/bad-${2:-bad}/$1"
+}
+
 # bad_log EVENT [NAME]: the log's lines of an event.
 bad_log() {
 	sed -n "/^$1\t/p" "$(scratch)/bad-${2:-bad}/log"
@@ -54,6 +59,11 @@ bad_log() {
 # bad_count EVENT [NAME]: how many there are.
 bad_count() {
 	bad_log "$1" "${2:-bad}" | wc -l
+}
+
+# bad_has N EVENT [NAME]: are there so many? For wait_until.
+bad_has() {
+	[ "$(bad_count "$2" "${3:-bad}")" -ge "$1" ]
 }
 
 # bad_conns [NAME]: how many connections were made.

@@ -6,8 +6,8 @@
 
 PORT 0 is any, `=` the one before. --ready gets the addresses, once it listens.
 The script (or standard input) has sections; the first of these that is there
-is what a connection gets: `conn N` (the N-th of all), `conn to=ADDR`, `conn
-from=ADDR`, `conn *`; without one it is closed. Commands, one a line, `#` begins
+is what a connection gets: `conn N` or `conn N-M` (the N-th of all), `conn
+to=ADDR`, `conn from=ADDR`, `conn *`; without one it is closed. Commands, one a line, `#` begins
 a comment; TEXT begins after one blank, C's escapes are done in it:
 
     expect WORD...   read a line that begins so (no case); else log and close
@@ -23,6 +23,7 @@ a comment; TEXT begins after one blank, C's escapes are done in it:
     drip N MS        read content to its final dot, at most N bytes each MS
     bdat             read a BDAT command, if none was just read, and its bytes
     sleep MS
+    await NAME       until the file NAME is there, beside the log
     mark TEXT        a line in the log
     shut             close our half; go on reading
     hold             read and forget, until the peer goes
@@ -115,7 +116,11 @@ class Script:
             raise ValueError("no command: %s" % verb)
 
     def find(self, number, source, local):
-        for key in (str(number), "to=" + local, "from=" + source, "*"):
+        for key, body in self.sections.items():
+            span = re.fullmatch(r"(\d+)(?:-(\d+))?", key)
+            if span and int(span[1]) <= number <= int(span[2] or span[1]):
+                return body
+        for key in ("to=" + local, "from=" + source, "*"):
             if key in self.sections:
                 return self.sections[key]
         return []
@@ -368,6 +373,11 @@ class Peer:
     def do_sleep(self, text):
         time.sleep(int(text) / 1000)
 
+    def do_await(self, text):
+        path = os.path.join(self.server.directory, text.decode().strip())
+        while not os.path.exists(path):
+            time.sleep(0.02)
+
     def do_mark(self, text):
         self.log("mark", shown(text))
 
@@ -407,6 +417,7 @@ class Server:
     def __init__(self, args, script, log):
         self.script = script
         self.log = log
+        self.directory = os.path.dirname(args.log or "")
         self.lock = threading.Lock()
         self.count = 0
         self.listeners = []
