@@ -37,7 +37,8 @@ from commands that the script refused. The log, a line an event, TABs between,
 N the connection's number, remote text escaped and cut:
 
     conn N FROM TO | got N LINE | sent N TEXT | mark N TEXT
-    complete N MESSAGE-ID OCTETS SHA256     content, un-stuffed, to its end
+    complete N MESSAGE-ID OCTETS SHA256 READS
+                         content, un-stuffed, to its end; pieces it came in
     unexpected N WANTED GOT | end N WHO     WHO: us, peer, rst (the peer, too)
 """
 import argparse
@@ -133,6 +134,7 @@ class Content:
         self.part = b""
         self.fresh = True       # at the beginning of a line
         self.octets = 0
+        self.reads = 0
         self.hash = hashlib.sha256()
         self.head = b""
 
@@ -144,6 +146,7 @@ class Content:
 
     def feed(self, octets):
         """What comes after the final dot; None while that has not come."""
+        self.reads += 1
         lines = (self.part + octets).split(b"\n")
         self.part = lines.pop()
         for i, line in enumerate(lines):
@@ -270,7 +273,8 @@ class Peer:
 
     def complete(self):
         c, self.content = self.content, None
-        self.log("complete", c.message_id(), c.octets, c.hash.hexdigest())
+        self.log("complete", c.message_id(), c.octets, c.hash.hexdigest(),
+                 c.reads)
         self.mail = self.rcpts = 0
 
     def do_data(self, _):
