@@ -54,7 +54,7 @@ failures() {
 
 @test "P01: silence after accept: the greeting's timeout, and mail waits" {
 	trouble 4.4.2 '*timed out (greeting)' 'smtp-greeting-timeout = 1s' \
-		<<<hold
+		<<<$'sleep 6000\npolite'
 	queues_failed
 	equal 0 "$(bad_count got)" # nothing is said to a silent server
 	recovers

@@ -73,6 +73,7 @@ mails() {
 	recover_answers 3
 }
 
+# bats test_tags=slow
 @test "P09: a reply without text is one; nothing else that is not one" {
 	good=(1 2 3 4 5 6)
 	bad=({7..23})
@@ -437,10 +438,7 @@ slow_script() {
 	start_daemon
 	wait_until bad_has 1 mark
 	wait_until has_records 2
-	runq_signal KILL
-	for pid in $RUNQ_PIDS; do
-		wait_until gone "$pid"
-	done
+	end "$RUNQ_PID" KILL # waits for its threads, too
 	wait_until bad_ended 1
 	deliver --now
 	all_final 3
@@ -592,6 +590,7 @@ idle_script() {
 	no_clocks
 }
 
+# bats test_tags=slow
 @test "P44: half-closed in mid-session: it is given up, the mail waits" {
 	for stage in EHLO MAIL RCPT DATA; do
 		trouble 4.4.2 '*closed by peer' <<-END
@@ -637,11 +636,14 @@ idle_script() {
 	equal 2 "$(bad_count complete)"
 }
 
+# bats test_tags=slow
 @test "P44: only TCP is alive: command-timeout frees the slot" {
 	trouble 4.4.2 'timed out (mail)' 'command-timeout = 2s' <<-'END'
 		ehlo
 		upto MAIL
-		hold
+		sleep 10000
+		send 250 ok
+		polite
 	END
 	rcpts_deferred "d=1 r=3 t=2 tq=2"
 	recovers
@@ -660,7 +662,7 @@ idle_script() {
 	END
 	HOSTS="'[198.51.100.2]:2525'" rconf 'max-smtp-out = 1' \
 		'retry-after = 5h' 'connection-idle-timeout = 5m' \
-		'command-timeout = 1s' <<-'END'
+		'command-timeout = 2s' <<-'END'
 			virtual-mta v1 { smtp-source-host = '198.51.100.1 v1.example' }
 		END
 	start runq ip netns exec "$(ns_name mta)" "$P/bin/vmta-runq" --daemon

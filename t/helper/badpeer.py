@@ -22,7 +22,7 @@ a comment; TEXT begins after one blank, C's escapes are done in it:
     take N           read N bytes of content
     drip N MS        read content to its final dot, at most N bytes each MS
     bdat             read a BDAT command, if none was just read, and its bytes
-    sleep MS
+    sleep MS         or until the peer has gone, which ends the connection
     await NAME       until the file NAME is there, beside the log
     mark TEXT        a line in the log
     shut             close our half; go on reading
@@ -212,6 +212,12 @@ class Peer:
             else:
                 getattr(self, "do_" + verb.replace("-", "_"))(text)
 
+    def gone(self, ms):
+        """Has the peer gone, or does it in so many ms? Nothing is read."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLRDHUP)
+        return bool(poll.poll(ms))
+
     # ---- reading and writing
 
     def read(self, most=CHUNK):
@@ -375,7 +381,8 @@ class Peer:
         self.log("sent", shown(octets))
 
     def do_sleep(self, text):
-        time.sleep(int(text) / 1000)
+        if self.gone(int(text)):
+            raise End("peer")
 
     def do_await(self, text):
         path = os.path.join(self.server.directory, text.decode().strip())
@@ -393,9 +400,7 @@ class Peer:
             self.read()
 
     def do_stall(self, _):
-        poll = select.poll()
-        poll.register(self.sock, select.POLLRDHUP)
-        poll.poll()
+        self.gone(None)
         raise End("peer")
 
     def do_close(self, _):

@@ -208,11 +208,10 @@ runq_pids() {
 	pgrep -P "$RUNQ_PID" || true
 }
 
-# runq_signal SIGNAL: to each of them; sets RUNQ_PIDS.
+# runq_signal SIGNAL: to each of them.
 runq_signal() {
 	local pid
-	RUNQ_PIDS=$(runq_pids)
-	for pid in $RUNQ_PIDS; do
+	for pid in $(runq_pids); do
 		kill -s "$1" "$pid"
 	done
 }
