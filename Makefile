@@ -181,12 +181,15 @@ $(foreach h,$(HELPER_DIR),$(eval $(call helper_rule,$h)))
 
 # Dependencies ----------------------------------------------------------------
 
-.PHONY: deps deps-build deps-test deps-lint
+.PHONY: deps deps-build deps-test deps-lint deps-fuzz
 deps: deps-test
 deps-build:
 	@share/deps/install share/deps/build.txt
 deps-test:
 	@share/deps/install share/deps/build.txt share/deps/test.txt
+deps-fuzz:
+	@share/deps/install share/deps/build.txt share/deps/test.txt \
+	    share/deps/fuzz.txt
 deps-lint:
 	@share/deps/install share/deps/build.txt share/deps/test.txt \
 	    share/deps/lint.txt
@@ -195,7 +198,7 @@ deps-lint:
 # These need packages before anything is built: hence the second make.
 
 .PHONY: demo test check quick asan cov mutants peers run-tests
-.PHONY: fuzz valgrind int
+.PHONY: fuzz valgrind int run-int
 demo: deps-build
 	@$(MAKE) all helpers
 	@VMTA_BUILD=$(CURDIR)/$B share/demo/run
@@ -225,9 +228,22 @@ asan: deps-test peers
 
 # FUZZ_ONLY="reply conf": only these targets.
 FUZZ_TIME ?= 60
-fuzz: deps-lint
+fuzz: deps-fuzz
 	@$(MAKE) V=fuzz fuzzers
 	@FUZZ_TIME=$(FUZZ_TIME) t/fuzz/run $(FUZZ_ONLY)
+
+# The unit tests and the corpora, in other company: clang's integer sanitizer;
+# valgrind's memcheck (uninitialised octets, which ASan does not see).
+UNIT_ONLY = $(patsubst %.c,$B/%,$(sort $(wildcard t/unit/*.c)))
+int: deps-fuzz peers
+	@$(MAKE) V=int test-programs
+	@$(MAKE) V=int run-int
+run-int:
+	@$(MAKE) TEST_FILES="$(UNIT_ONLY) t/0300-fuzz-corpus.bats" run-tests
+
+valgrind: deps-fuzz
+	@$(MAKE) test-programs
+	@VMTA_BUILD=$(CURDIR)/$B t/fuzz/valgrind
 
 # Each deliberate defect of t/mutants/ must be noticed by its test.
 mutants: deps-test peers

@@ -85,10 +85,9 @@ fuzz_cut(struct fuzz_cut *c, size_t n)
 
 	if (c->seed < 2)
 		return (c->seed == 0 ? n : 1);
-	c->seed = (c->seed ^ c->seed << 13) & 0xffffffff;
-	c->seed ^= c->seed >> 17;
-	c->seed = (c->seed ^ c->seed << 5) & 0xffffffff;
-	c->seed |= 2;
+	c->seed = (uint32_t)(((uint64_t)c->seed * 1103515245 + 12345) &
+		      0x7fffffff) |
+	    2;
 	r = 1 + (c->seed >> 8) % ((c->seed & 4) != 0 ? 8 : 200);
 	return (r < n ? r : n);
 }
