@@ -83,6 +83,23 @@ esc_line(struct buf *b, const char *p, size_t n)
 }
 
 void
+esc_nul(struct buf *b, const char *p, size_t n)
+{
+	const char *nul;
+	size_t len;
+
+	for (; n > 0; p += len, n -= len) {
+		nul = memchr(p, '\0', n);
+		len = nul != NULL ? (size_t)(nul - p) : n;
+		buf_add(b, p, len);
+		if (nul != NULL) {
+			buf_addc(b, ' ');
+			len++;
+		}
+	}
+}
+
+void
 esc_json(struct buf *b, const char *p, size_t n)
 {
 	size_t len;

@@ -14,6 +14,11 @@
 void esc_line(struct buf *b, const char *p, size_t n);
 /* Append n bytes as a JSON string with its quotes (RFC 8259). */
 void esc_json(struct buf *b, const char *p, size_t n);
+/*
+ * Append n bytes as a C string can hold them: a NUL becomes a space. For text
+ * that is escaped later, where it is shown or stored.
+ */
+void esc_nul(struct buf *b, const char *p, size_t n);
 /* Length of the UTF-8 sequence at s (1 to 4), 0 if it is none. */
 size_t esc_utf8(const char *s, size_t n);
 /* Is all of it UTF-8? */

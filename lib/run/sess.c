@@ -82,7 +82,7 @@ sess_quit(struct sess *s)
 	sess_end(s);
 }
 
-/* A failure in the words of the retry clock. */
+/* A failure in the words of the retry clock; who stores them escapes them. */
 static void
 sess_cause(const struct sess *s, const struct smtp_failure *why,
     struct buf *text, char status[SMTP_STATUS_LEN + 1],
@@ -90,7 +90,7 @@ sess_cause(const struct sess *s, const struct smtp_failure *why,
 {
 	if (why->code > 0)
 		buf_addf(text, "%d ", why->code);
-	esc_line(text, why->text, why->text_len);
+	esc_nul(text, why->text, why->text_len);
 	*ret_cause = (struct retry_cause) {
 		.status = smtp_status_text(&why->status, status),
 		.text = buf_str(text),
@@ -260,12 +260,13 @@ sess_on_trace(void *arg, struct smtp_conn *c, char dir, const char *p, size_t n)
 {
 	struct sess *s = arg;
 	char mark[2] = { dir, '\0' };
-	char *text = xstrndup(p, n);
+	struct buf text = BUF_INIT;
 
 	(void)c;
+	esc_nul(&text, p, n);
 	log_event(LOG_LV_INFO, "smtp", "queue", s->queue->name, "session",
-	    s->id, "dir", mark, "line", text, NULL);
-	free(text);
+	    s->id, "dir", mark, "line", buf_str(&text), NULL);
+	buf_release(&text);
 }
 
 static const struct smtp_events sess_events = {
