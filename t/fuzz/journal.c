@@ -10,6 +10,7 @@
 #include "base/csv.h"
 #include "fuzz.h"
 #include "report/filter.h"
+#include "spool/batch.h"
 #include "spool/owner.h"
 
 #define ID "1lp6jv7m0d3k8q2r5t1ua"
@@ -52,9 +53,10 @@ on_replay(void *arg, const struct acct_record *r, const char *bad,
     struct verr *err)
 {
 	(void)err;
-	if (r != NULL)
+	if (r != NULL) {
+		FUZZ_CHECK(r->state == 0 || batch_state_valid(r->state));
 		check_record(r, arg);
-	else
+	} else
 		FUZZ_CHECK(bad != NULL && strchr(bad, '\n') == NULL);
 	return (0);
 }
