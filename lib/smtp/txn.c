@@ -268,6 +268,7 @@ smtp_on_data(struct smtp_conn *c, const struct smtp_reply *r)
 {
 	struct smtp_txn *t = &c->txn;
 
+	t->in_step = r->code / 100 == 3;
 	if (r->code / 100 == 3 && t->unsettled > 0)
 		smtp_body_begin(c);
 	else if (r->code / 100 == 3)
