@@ -3,7 +3,9 @@
  * smtp_conn_fail: the running transaction first, then the session; after that
  * no event follows.
  */
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <linux/sockios.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -137,16 +139,38 @@ smtp_conn_fail_eof(struct smtp_conn *c)
 	conn_fail_text(c, &why, 4, 2, "connection closed by peer");
 }
 
+/*
+ * Does the kernel still hold the end of data, since the peer reads nothing?
+ * Then it shall never go: the peer is reset, and has not got the message.
+ */
+static bool
+conn_drop_unsent(struct smtp_conn *c)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	int unsent = 0;
+
+	if (!c->txn.active || !c->txn.end_sent ||
+	    ioctl(c->fd, SIOCOUTQNSD, &unsent) != 0 || unsent <= 0 ||
+	    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) !=
+		0)
+		return (false);
+	c->txn.end_sent = false;
+	c->txn.stage = SMTP_STAGE_DATA;
+	return (true);
+}
+
 /* Our patience ended. */
 void
 smtp_conn_fail_timeout(struct smtp_conn *c)
 {
 	struct smtp_failure why = { .timeout = true };
+	bool unsent = conn_drop_unsent(c);
 	enum smtp_stage stage = conn_stage(c);
 	char text[64];
 
 	(void)snprintf(text, sizeof(text), "timed out (%s)",
-	    c->wait == SMTP_W_WRITE ? "sending" : smtp_stage_name(stage));
+	    unsent || c->wait == SMTP_W_WRITE ? "sending" :
+						smtp_stage_name(stage));
 	conn_fail_text(c, &why, 4, stage == SMTP_STAGE_CONNECT ? 1 : 2, text);
 }
 
