@@ -512,6 +512,7 @@ sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
 	ret_set->greeting = c->smtp_greeting_timeout;
 	ret_set->command = c->command_timeout;
 	ret_set->data_send = c->data_send_timeout;
+	ret_set->message = c->data_transfer_timeout;
 	ret_set->data_end = c->smtp_data_termination_timeout;
 	ret_set->reply = c->smtp_data_termination_timeout;
 	if (ret_set->reply < c->command_timeout)
