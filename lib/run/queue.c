@@ -115,6 +115,7 @@ queue_free(struct worker *w, struct queue *q)
 	heap_release(&q->ready);
 	heap_release(&q->wait);
 	map_release(&q->paused, NULL);
+	retry_forget(q);
 	free(q->last_error);
 	free(q->domain);
 	free(q->name);

@@ -140,6 +140,7 @@ route_attach(struct worker *w, struct queue *q, struct dns_route *dns)
 	}
 	q->route = r;
 	q->target = 0;
+	retry_forget(q);
 }
 
 /* What DNS says about mail that can never be sent (or not now). */

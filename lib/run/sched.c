@@ -187,9 +187,7 @@ sched_open(struct worker *w, struct queue *q)
 	if (!queue_has_work(w, q))
 		return (false); /* the batches in the plan are not there */
 	if (src == NULL) {
-		q->target = 0;
-		route_drop(w, q);
-		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
+		retry_queue_no_way(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
 		return (false);
 	}
 	a = limit_take(list, SESS_LIMITS, loop_now(w->loop), 1);

@@ -123,23 +123,55 @@ sess_target_failed(struct worker *w, struct queue *q, const struct route *r,
 	}
 	if (target == q->target)
 		q->target++;
-	if (q->target >= r->dns->n) {
-		retry_queue_failed(w, q, cause);
-		route_drop(w, q);
-		q->target = 0;
+	if (q->target < r->dns->n) {
+		retry_remember(q, cause);
+		return;
 	}
+	retry_queue_failed(w, q, cause);
+	retry_forget(q);
+	route_drop(w, q);
+	q->target = 0;
 }
 
-/* Does no way lead to the target (IPv6, say), and another one is left? */
+/*
+ * Is it this target only that cannot be reached from here? No route to it
+ * (IPv6, say), a local filter, or no free port for this pair of addresses.
+ */
 static bool
-sess_no_way(const struct sess *s, const struct smtp_failure *why)
+sess_no_way(const struct smtp_failure *why)
 {
-	const struct queue *q = s->queue;
+	static const int errs[] = { ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL,
+		EADDRINUSE, EACCES, EPERM };
+	size_t i;
 
-	return (why->stage == SMTP_STAGE_CONNECT &&
-	    (why->errnum == ENETUNREACH || why->errnum == EHOSTUNREACH) &&
-	    why->blame == SMTP_BLAME_LOCAL && q->route == s->route &&
-	    q->target == s->target && q->target + 1 < q->route->dns->n);
+	if (why->stage != SMTP_STAGE_CONNECT)
+		return (false);
+	for (i = 0; i < sizeof(errs) / sizeof(errs[0]); i++)
+		if (why->errnum == errs[i])
+			return (true);
+	return (false);
+}
+
+/*
+ * A fault of this machine. What works goes on without another connection; else
+ * the next target may be in reach; else the queue waits.
+ */
+static void
+sess_local_fault(struct sess *s, const struct smtp_failure *why)
+{
+	struct worker *w = s->w;
+	struct queue *q = s->queue;
+
+	if (!s->ready && q->n_ready > 0)
+		q->hold_until = loop_now(w->loop) + SESS_HOLD_MS;
+	else if (!sess_no_way(why))
+		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
+	else if (q->route == s->route) {
+		if (s->target == q->target)
+			q->target++;
+		if (q->target >= q->route->dns->n)
+			retry_queue_no_way(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
+	}
 }
 
 bool
@@ -171,10 +203,8 @@ sess_broke(struct sess *s, const struct smtp_failure *why)
 		q->n_ready--;
 	else
 		q->n_starting--;
-	if (sess_no_way(s, why))
-		q->target++; /* another address may be in reach */
-	else if (why->blame == SMTP_BLAME_LOCAL)
-		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
+	if (why->blame == SMTP_BLAME_LOCAL)
+		sess_local_fault(s, why);
 	else if (why->blame == SMTP_BLAME_SOURCE || sess_source_gone(s))
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SESS_LOCAL_MS);
 	else
@@ -215,6 +245,7 @@ sess_on_ready(void *arg, struct smtp_conn *c)
 	s->ready = true;
 	s->queue->n_starting--;
 	s->queue->n_ready++;
+	retry_forget(s->queue);
 	s->w->count.sessions++;
 	smtp_ehlo_names(smtp_conn_caps(c), &s->esmtp);
 	if (s->queue->set->log_connections)
