@@ -105,8 +105,11 @@ loop_on_io(uv_poll_t *h, int status, int events)
 {
 	struct loop_io *io = (struct loop_io *)h;
 
-	if (status < 0)
+	if (status < 0) {
+		/* libuv stops at an error; behind what can be read it comes */
+		(void)uv_poll_start(h, io->events, loop_on_io);
 		events = UV_READABLE | UV_WRITABLE;
+	}
 	io->cb(io->arg, (events & UV_READABLE) != 0,
 	    (events & UV_WRITABLE) != 0);
 }
