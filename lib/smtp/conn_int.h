@@ -144,6 +144,12 @@ struct smtp_conn {
 };
 
 /* conn.c */
+/*
+ * Before a close that is no polite one: does the kernel still hold something,
+ * since the peer reads nothing? Then that shall never go, the close is a
+ * reset; and if the end of data is in it, it was not sent after all.
+ */
+bool smtp_conn_drop_unsent(struct smtp_conn *c);
 /* Close the socket. */
 void smtp_conn_close(struct smtp_conn *c);
 /* Close it and be dead: no event comes after this. */

@@ -3,9 +3,7 @@
  * smtp_conn_fail: the running transaction first, then the session; after that
  * no event follows.
  */
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <linux/sockios.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +44,7 @@ smtp_conn_fail(struct smtp_conn *c, const struct smtp_failure *why)
 		return;
 	smtp_conn_trace_note(c, "closed: %s", why->text);
 	c->closing = true;
+	(void)smtp_conn_drop_unsent(c);
 	smtp_conn_close(c);
 	if (was == SMTP_S_READY && c->txn.active) {
 		smtp_txn_break(&c->txn, why);
@@ -139,32 +138,12 @@ smtp_conn_fail_eof(struct smtp_conn *c)
 	conn_fail_text(c, &why, 4, 2, "connection closed by peer");
 }
 
-/*
- * Does the kernel still hold the end of data, since the peer reads nothing?
- * Then it shall never go: the peer is reset, and has not got the message.
- */
-static bool
-conn_drop_unsent(struct smtp_conn *c)
-{
-	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
-	int unsent = 0;
-
-	if (!c->txn.active || !c->txn.end_sent ||
-	    ioctl(c->fd, SIOCOUTQNSD, &unsent) != 0 || unsent <= 0 ||
-	    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) !=
-		0)
-		return (false);
-	c->txn.end_sent = false;
-	c->txn.stage = SMTP_STAGE_DATA;
-	return (true);
-}
-
 /* Our patience ended. */
 void
 smtp_conn_fail_timeout(struct smtp_conn *c)
 {
 	struct smtp_failure why = { .timeout = true };
-	bool unsent = conn_drop_unsent(c);
+	bool unsent = smtp_conn_drop_unsent(c);
 	enum smtp_stage stage = conn_stage(c);
 	char text[64];
 
