@@ -180,7 +180,8 @@ smtp_on_mail(struct smtp_conn *c, const struct smtp_reply *r)
 	struct smtp_txn *t = &c->txn;
 
 	t->answered = true;
-	t->stage = SMTP_STAGE_RCPT;
+	if (!t->end_sent)
+		t->stage = SMTP_STAGE_RCPT;
 	if (r->code / 100 == 2)
 		t->mail_ok = true;
 	else if (r->code / 100 == 3)
