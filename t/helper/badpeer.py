@@ -27,6 +27,7 @@ a comment; TEXT begins after one blank, C's escapes are done in it:
     shut             close our half; go on reading
     hold             read and forget, until the peer goes
     stall            do not read at all, until the peer goes
+    await            the same, then go on (what it sent can still be read)
     close, rst       end the connection well, or with a reset
     close-listen     accept no more
     repeat N ... end N times, `*` for ever
@@ -379,10 +380,13 @@ class Peer:
             self.read()
 
     def do_stall(self, _):
+        self.do_await(b"")
+        raise End("peer")
+
+    def do_await(self, _):
         poll = select.poll()
         poll.register(self.sock, select.POLLRDHUP)
         poll.poll()
-        raise End("peer")
 
     def do_close(self, _):
         """What is not read yet would make a reset of it."""
