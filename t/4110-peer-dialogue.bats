@@ -11,33 +11,14 @@ teardown() {
 	end_test
 }
 
+# What comes after a refused MAIL with two recipients.
+no=('expect RCPT\nsend 503 no' 'expect RCPT\nsend 503 no'
+	'expect DATA\nsend 503 no')
+
 @test "P15: MAIL refused: all recipients; the next message in the same session" {
-	local n=0 reply type
+	local n=0 priority=100 reply type want=()
 	while read -r type reply; do
-		meet -n "mail$((++n))" <<-END
-			conn 1
-			upto MAIL
-			send $reply
-			expect RCPT
-			send 503 5.5.1 no
-			expect RCPT
-			send 503 5.5.1 no
-			expect DATA
-			send 503 5.5.1 no
-			polite
-		END
-		send --priority 90 r1@bad.example r2@bad.example
-		send r3@bad.example
-		deliver
-		for r in r1 r2; do
-			became "$type" $r@bad.example "${reply:4:5}" "$reply"
-		done
-		became d r3@bad.example 2.0.0
-		equal 1 "$(bad_conns "$BAD_NAME")" "connections ($reply)"
-		no_clock
-		in_the_end 3
-		equal $([ "$type" = t ] && echo 2 || echo 1) \
-			"$(bad_count complete "$BAD_NAME")" "complete ($reply)"
+		want+=("$type $reply")
 	done <<-'END'
 		t 451 4.3.0 Later
 		t 452 4.3.1 Disk is full
@@ -45,6 +26,31 @@ teardown() {
 		b 552 5.3.4 Message is too large
 		b 553 5.1.8 No such sender
 	END
+	meet < <(
+		echo conn 1
+		printf 'upto MAIL\nsend %s\n%b\n%b\n%b\n' \
+			"${want[0]#* }" "${no[@]}"
+		printf 'expect MAIL\nsend %s\n%b\n%b\n%b\n' \
+			"${want[1]#* }" "${no[@]}" "${want[2]#* }" "${no[@]}" \
+			"${want[3]#* }" "${no[@]}" "${want[4]#* }" "${no[@]}"
+		echo polite
+	)
+	for ((n = 0; n < 5; n++)); do
+		send --priority $((priority--)) a$n@bad.example b$n@bad.example
+	done
+	send last@bad.example
+	deliver
+	for ((n = 0; n < 5; n++)); do
+		reply=${want[n]#* }
+		became "${want[n]%% *}" a$n@bad.example "${reply:4:5}" "$reply"
+		became "${want[n]%% *}" b$n@bad.example "${reply:4:5}" "$reply"
+	done
+	became d last@bad.example 2.0.0
+	equal 1 "$(bad_conns)"
+	equal 1 "$(bad_count complete)"
+	no_clock
+	in_the_end 11
+	equal 3 "$(bad_count complete)"
 }
 
 @test "P16: mixed answers to RCPT: each his own; 452 and 552 split it" {
@@ -147,6 +153,7 @@ teardown() {
 }
 
 # Who is refused here is not who was meant, and 250 is not for whom it seems.
+# bats test_tags=slow
 @test "P18: out of step before 354: nobody is bounced, nobody delivered" {
 	local n=0 what answers
 	while read -r what answers; do
@@ -196,6 +203,7 @@ teardown() {
 	in_the_end 1
 }
 
+# bats test_tags=slow
 @test "P18: the last answer is missing: time is up" {
 	local n=0 at
 	for at in RCPT DATA; do
@@ -336,6 +344,7 @@ teardown() {
 	END
 }
 
+# bats test_tags=slow
 @test "P20: an answer in the middle of the content ends it" {
 	local n=0 type status reply
 	while read -r type status reply; do
@@ -362,6 +371,7 @@ teardown() {
 }
 
 # Content that the kernel would take whole counts as well: 10 KB, 60 KB.
+# bats test_tags=slow
 @test "P21: the window is zero in mid-content: data-send-timeout, no attempt more" {
 	local n=0 lines
 	for lines in 10 60 20000; do
@@ -414,6 +424,7 @@ teardown() {
 by_data='upto DATA\nsend 354 go\ndata'
 by_bdat='ehlo PIPELINING CHUNKING\nupto BDAT\nbdat'
 
+# bats test_tags=slow
 @test "P22: the peer goes after the final dot: ambiguous, counted, again" {
 	local n=0 how body
 	for body in "$by_data" "$by_bdat"; do
@@ -486,6 +497,7 @@ by_bdat='ehlo PIPELINING CHUNKING\nupto BDAT\nbdat'
 	in_the_end 3
 }
 
+# bats test_tags=slow
 @test "P25: 421 at any command, and after the dot" {
 	local n=0 at script body
 	while read -r at script; do
@@ -509,7 +521,7 @@ by_bdat='ehlo PIPELINING CHUNKING\nupto BDAT\nbdat'
 		esac
 		refute logged deferred ambiguous
 		queue_failed 4.3.2 '421 4.3.2 going'
-		wait_until bad_ended 1 peer "$BAD_NAME"
+		wait_until bad_ended 1 '' "$BAD_NAME"
 		case $at in
 		content) in_the_end 1 ;;
 		end | bdat) in_the_end 2 1 ;; # refused, and again

@@ -232,7 +232,7 @@ sess_on_closed(void *arg, struct smtp_conn *c, const struct smtp_failure *why)
 	struct sess *s = arg;
 
 	(void)c;
-	if (s->delivered == 0 && why->stage != SMTP_STAGE_IDLE)
+	if (!s->worked && why->stage != SMTP_STAGE_IDLE)
 		sess_broke(s, why);
 	sess_end(s);
 }
@@ -278,6 +278,7 @@ sess_on_done(void *arg, struct smtp_conn *c, const struct smtp_outcome *out)
 	if (out->chunking_broken)
 		route_no_chunking(s->w, s->route, s->host);
 	result_apply(s->w, s, out);
+	s->worked = s->worked || out->usable || s->delivered > 0;
 	if (!out->usable)
 		return; /* closed() comes */
 	if (out->chunking_broken)

@@ -16,7 +16,7 @@
 # meet [-n NAME] [-o OPTION]... [SETTING...] <<END: a fresh prefix; a bad peer
 # with this script (which is a good one to all other connections) for every
 # domain but good.example, which has a sink and one message. GOOD is the sink's
-# address.
+# address. HOSTS and OUT (max-smtp-out) are other than that when they are set.
 meet() {
 	local opts=()
 	while [ "${1:-}" = -n ] || [ "${1:-}" = -o ]; do
@@ -37,8 +37,8 @@ meet() {
 		cat
 		printf 'conn *\npolite\n'
 	)
-	HOSTS="'[127.0.0.1]:$BAD_PORT'" rconf 'retry-after = 5h' \
-		'max-smtp-out = 1' "$@" <<-END
+	HOSTS=${HOSTS:-"'[127.0.0.1]:$BAD_PORT'"} rconf 'retry-after = 5h' \
+		"max-smtp-out = ${OUT:-1}" "$@" <<-END
 		virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example' }
 		domain 'good.example' { smtp-hosts = {'[127.0.0.1]:${GOOD##*:}'} }
 	END
