@@ -281,7 +281,8 @@ no=('expect RCPT\nsend 503 no' 'expect RCPT\nsend 503 no'
 }
 
 @test "P19: long answers to a thousand pipelined RCPT: no dead-lock" {
-	meet -o --rcvbuf=2048 'max-rcpt-per-transaction = 1000' <<-END
+	meet -o --rcvbuf=2048 'max-rcpt-per-transaction = 1000' \
+		'data-send-timeout = 30s' <<-END
 		conn 1
 		upto RCPT
 		send 250 $(printf '%01900d' 0)
@@ -370,35 +371,39 @@ no=('expect RCPT\nsend 503 no' 'expect RCPT\nsend 503 no'
 	END
 }
 
-# Content that the kernel would take whole counts as well: 10 KB, 60 KB.
-# bats test_tags=slow
-@test "P21: the window is zero in mid-content: data-send-timeout, no attempt more" {
-	local n=0 lines
-	for lines in 10 60 20000; do
-		meet -n "zero$((++n))" -o --rcvbuf=2048 \
-			'data-send-timeout = 1s' \
-			'smtp-data-termination-timeout = 1s' <<-'END'
-			conn 1
-			upto DATA
-			send 354 go
-			take 100
-			await
-			data
-		END
-		{
-			message
-			yes "$(printf '%0998d' 0)" | head -n $lines
-		} | inject -f s@sender.example r1@bad.example
-		deliver
-		became t r1@bad.example 4.4.2 'timed out (sending)'
-		refute logged deferred ambiguous
-		queue_failed 4.4.2 'timed out (sending)'
-		# What was not sent when we gave up does not come afterwards.
-		wait_until bad_ended 1 '' "$BAD_NAME"
-		equal 0 "$(bad_count complete "$BAD_NAME")" "$lines lines"
-		in_the_end 1
-		equal 1 "$(bad_count complete "$BAD_NAME")"
-	done
+# zero LINES SETTING...: a message of so many KB to a peer that reads no more
+# than the first of it, and the rest when we are gone.
+zero() {
+	meet -n "zero$1" -o --rcvbuf=2048 "${@:2}" <<-'END'
+		conn 1
+		upto DATA
+		send 354 go
+		take 100
+		await
+		data
+	END
+	{
+		message
+		yes "$(printf '%0998d' 0)" | head -n "$1"
+	} | inject -f s@sender.example r1@bad.example
+	deliver
+	became t r1@bad.example 4.4.2 'timed out (sending)'
+	refute logged deferred ambiguous
+	queue_failed 4.4.2 'timed out (sending)'
+	wait_until bad_ended 1 '' "$BAD_NAME"
+	equal 0 "$(bad_count complete "$BAD_NAME")" "$1 lines"
+	in_the_end 1
+	equal 1 "$(bad_count complete "$BAD_NAME")"
+}
+
+# Also when the kernel could take all of it.
+@test "P21: the window is zero in mid-content: data-send-timeout" {
+	zero 60 'data-send-timeout = 1s'
+	zero 20000 'data-send-timeout = 1s'
+}
+
+@test "P21: a short message that never left is not ambiguous, and never comes" {
+	zero 10 'smtp-data-termination-timeout = 1s'
 }
 
 @test "P21: the peer goes after so many bytes of content" {
@@ -495,6 +500,19 @@ by_bdat='ehlo PIPELINING CHUNKING\nupto BDAT\nbdat'
 	wait_until bad_ended 3
 	equal "d=4 r=4" "$(types)"
 	in_the_end 3
+}
+
+# bats test_tags=slow
+@test "P24: QUIT is never answered: the connection ends soon" {
+	meet < <(printf '%b\n' \
+		"conn 1\n$by_data\nsend 250 2.0.0 ok\nexpect QUIT\nstall")
+	start_daemon
+	send r1@bad.example
+	wait_until grep -q QUIT "$BAD_LOG"
+	wait_until -t 30 bad_ended 1 peer
+	end "$RUNQ_PID"
+	became d r1@bad.example 2.0.0
+	in_the_end 1
 }
 
 # bats test_tags=slow

@@ -114,6 +114,7 @@ sys.exit("Gr\u00fc\u00dfe".encode() not in text)' ||
 	done
 }
 
+# bats test_tags=slow
 @test "P33: BDAT LAST: refused, not answered, broken off" {
 	local n=0 type status what
 	while read -r type status what; do
@@ -182,6 +183,7 @@ sys.exit("Gr\u00fc\u00dfe".encode() not in text)' ||
 }
 
 # The message that meets the end has cost nothing: the same run delivers it.
+# bats test_tags=slow
 @test "P35: RSET refused, 421 to the second MAIL, closed between messages" {
 	local n=0 first end by_data='upto DATA\nsend 354 go\ndata\nsend 250 2.0.0 ok'
 	while read -r first end; do

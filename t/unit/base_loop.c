@@ -75,6 +75,7 @@ test_error_behind_data(void **state)
 	int fd[2];
 
 	(void)state;
+	(void)alarm(60);
 	tcp_pair(fd);
 	r.fd = fd[0];
 	r.io = loop_io_new(l, r.fd, on_io, &r);
