@@ -115,6 +115,7 @@ queue_free(struct worker *w, struct queue *q)
 	heap_release(&q->ready);
 	heap_release(&q->wait);
 	map_release(&q->paused, NULL);
+	retry_forget(q);
 	free(q->last_error);
 	free(q->domain);
 	free(q->name);
@@ -269,6 +270,7 @@ queue_rewind(struct queue *q)
 {
 	q->target = 0;
 	q->hope = false;
+	retry_forget(q);
 }
 
 const char *

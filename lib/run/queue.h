@@ -22,6 +22,7 @@ struct worker;
 struct rvmta;
 struct route;
 struct bouncer;
+struct retry_memo;
 
 /* A batch file, known by its name only. */
 struct ref {
@@ -74,6 +75,7 @@ struct queue {
 	uint64_t lookup;     /* a look-up under way, 0: none */
 	size_t target;	     /* which target of the route is tried next */
 	bool hope;	     /* one before it failed, but did not say 5xx */
+	struct retry_memo *failed; /* why the one before failed; NULL: none */
 
 	int64_t hold_until; /* monotonic ms: no new connection before */
 	uint32_t seen;	    /* recipients of late, */

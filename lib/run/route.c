@@ -213,7 +213,8 @@ void
 route_lookup(struct worker *w, struct queue *q)
 {
 	struct dns_hosts hosts = DNS_HOSTS_INIT;
-	unsigned int families = source_usable(q->vmta->sources);
+	/* an address that has gone is no reason to say there is no host */
+	unsigned int families = source_families(q->vmta->sources);
 	struct dns_query query = {
 		.domain = q->domain,
 		.hosts = &hosts,

@@ -120,7 +120,7 @@ sched_backlog(const struct queue *q)
 static size_t
 sched_wanted(struct worker *w, const struct queue *q)
 {
-	size_t left = sched_backlog(q), n = q->n_starting;
+	size_t left = sched_backlog(q), n = q->n_starting, most;
 
 	if (w->opt->trace != NULL)
 		return (w->traced || q->n_starting + q->n_ready > 0 ? 0 : 1);
@@ -131,7 +131,12 @@ sched_wanted(struct worker *w, const struct queue *q)
 		return (n == 0 && left > 0 ? 1 : 0);
 	if (q->hold_until > loop_now(w->loop))
 		return (0);
-	return (left > n ? left - n : 0);
+	/*
+	 * As many begin as there are: a host that takes one or two of us at a
+	 * time is asked for one more, not for max-smtp-out of them.
+	 */
+	most = left < q->n_ready ? left : q->n_ready;
+	return (most > n ? most - n : 0);
 }
 
 /* Say once a run that an address is not here. */
@@ -182,9 +187,7 @@ sched_open(struct worker *w, struct queue *q)
 	if (!queue_has_work(w, q))
 		return (false); /* the batches in the plan are not there */
 	if (src == NULL) {
-		queue_rewind(q);
-		route_drop(w, q);
-		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
+		retry_queue_no_way(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
 		return (false);
 	}
 	a = limit_take(list, SESS_LIMITS, loop_now(w->loop), 1);

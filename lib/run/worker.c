@@ -530,7 +530,8 @@ worker_summary(const struct worker *w)
 	log_event(LOG_LV_INFO, "run-end", "delivered",
 	    log_num((int64_t)c->delivered), "bounced",
 	    log_num((int64_t)c->bounced), "deferred",
-	    log_num((int64_t)c->deferred), "sessions",
+	    log_num((int64_t)c->deferred), "ambiguous",
+	    log_num((int64_t)c->ambiguous), "sessions",
 	    log_num((int64_t)c->sessions), "failures",
 	    log_num((int64_t)c->failures), NULL);
 }

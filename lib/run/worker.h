@@ -36,6 +36,7 @@ struct run_count {
 	uint64_t delivered;
 	uint64_t bounced;
 	uint64_t deferred;
+	uint64_t ambiguous; /* of those: end of data sent, no answer */
 	uint64_t sessions;
 	uint64_t failures;
 };
