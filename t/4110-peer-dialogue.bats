@@ -198,7 +198,7 @@ no=('expect RCPT\nsend 503 no' 'expect RCPT\nsend 503 no'
 	END
 	send r1@bad.example
 	deliver
-	became t r1@bad.example 4.5.0 'out of step'
+	became t r1@bad.example 4.5.0 'more answers than commands'
 	refute grep RCPT "$BAD_LOG"
 	in_the_end 1
 }

@@ -151,7 +151,9 @@ conn_reply(struct smtp_conn *c, const struct smtp_reply *r)
 
 	smtp_conn_trace_reply(c, r);
 	if (smtp_conn_flights(c) == 0 || conn_ahead_of_us(c)) {
-		if (r->code == 421)
+		if (r->code == 421 && c->state == SMTP_S_READY)
+			conn_bye(c, r);
+		else if (r->code == 421)
 			smtp_conn_fail_reply(c, r);
 		else
 			smtp_conn_fail_protocol(c,
