@@ -11,12 +11,15 @@
 #include "spool/commit.h"
 #include "spool/spool.h"
 #include "spool/submit.h"
+#include "submit/select.h"
 #include "submit/submit.h"
 
 /* A recipient of the present message: offsets into its texts. */
 struct rcpt {
 	size_t smtp, domain, notify, orcpt;
 	uint32_t index; /* rcptIndex */
+	int prio;
+	struct target target;
 };
 
 /* What is told when a commit is durable. */
@@ -43,6 +46,7 @@ struct submit {
 	struct sys *sys;
 	struct conf *conf;
 	struct conf_source src;
+	struct selector *sel;
 	char *source, *source_type, *source_mta;
 	uid_t uid;
 	struct addr self; /* default sender, when has_self */
@@ -62,7 +66,8 @@ struct submit {
 	bool ended; /* message_end was called */
 	struct id id;
 	char date[64];
-	struct buf msgid; /* of Message-ID */
+	struct buf msgid;     /* of Message-ID */
+	const char *strip[8]; /* fields that msg leaves out */
 	struct message msg;
 	struct rcpt *rcpt;
 	size_t n_rcpt, cap_rcpt;
@@ -84,15 +89,6 @@ struct submit {
 	void *durable_arg;
 };
 
-/* Where a message goes: a VirtualMTA, or a pool. */
-struct target {
-	const struct conf_vmta *vmta; /* NULL: the pool */
-	const struct conf_pool *pool;
-};
-
-/* The target that env names, or the source's default. 0 or -1 (VEX_DATA). */
-int route_target(const struct submit *s, const char *name, struct target *ret_t,
-    struct verr *err);
 /*
  * The VirtualMTA for a recipient of that domain in this commit; draws from
  * the pool's counter. NULL with err when that failed.

@@ -35,10 +35,19 @@ submit_refuse(struct submit *s, const struct verr *err)
 	return (-1);
 }
 
+/* Control fields that do not leave; the names end with NULL. */
+static void
+strip_names(const struct submit *s, const char **ret_name)
+{
+	if (!s->src.retain_x_virtual_mta)
+		*ret_name++ = "X-Virtual-MTA";
+	*ret_name = NULL;
+}
+
 int
 submit_begin(struct submit *s, struct verr *err)
 {
-	struct message_opts o = { .stray = MESSAGE_REFUSE };
+	struct message_opts o = { .stray = MESSAGE_REFUSE, .strip = s->strip };
 
 	submit_drop(s);
 	if (submit_alive(s, err) == -1)
@@ -53,6 +62,7 @@ submit_begin(struct submit *s, struct verr *err)
 	o.message_id = s->msgid.p;
 	o.date = stamp_mail(sys_now(s->sys), s->date, sizeof(s->date));
 	o.max_size = submit_max_size(s);
+	strip_names(s, s->strip);
 	message_init(&s->msg, &o);
 	s->begun = true;
 	return (0);
@@ -199,12 +209,30 @@ check_job(const char *job, struct verr *err)
 	return (0);
 }
 
+/* Who sends it, as far as that is known before the message is. */
+static int
+check_vmta(const struct submit *s, const char *name, struct verr *err)
+{
+	struct target t;
+	bool fallback;
+
+	if (name != NULL && *name != '\0')
+		return (select_named(s->conf, s->source, &s->src, name, &t,
+		    &fallback, err));
+	if (*s->src.default_virtual_mta != '\0' ||
+	    *s->src.pattern_list != '\0' || s->src.process_x_virtual_mta)
+		return (0);
+	return (verr_set(err, VEX_DATA,
+	    "no VirtualMTA named, and no default-virtual-mta for source %s",
+	    s->source));
+}
+
 /* All that can be said against env. */
 static int
 check_env(const struct submit *s, const struct submit_env *env,
-    struct target *ret_t, struct verr *err)
+    struct verr *err)
 {
-	if (route_target(s, env->vmta, ret_t, err) == -1 ||
+	if (check_vmta(s, env->vmta, err) == -1 ||
 	    check_sender(s, env->from, err) == -1 ||
 	    check_job(env->job, err) == -1)
 		return (-1);
@@ -221,15 +249,41 @@ check_env(const struct submit *s, const struct submit_env *env,
 int
 submit_env_ok(struct submit *s, const struct submit_env *env, struct verr *err)
 {
-	struct target t;
+	return (check_env(s, env, err));
+}
 
-	return (check_env(s, env, &t, err));
+/* The VirtualMTA (or pool) and priority of each recipient. */
+static int
+select_rcpts(struct submit *s, const struct submit_env *env, struct verr *err)
+{
+	const struct addr *from = env->from != NULL ? env->from : &s->self;
+	const struct select_facts facts = {
+		.from = from->smtp,
+		.named = env->vmta,
+		.header = { { buf_str(&s->msg.text), s->msg.header_len },
+		    { buf_str(&s->msg.aside), s->msg.aside.len } },
+	};
+	struct select_choice c;
+	size_t i;
+
+	if (selector_begin(s->sel, &facts, err) == -1)
+		return (-1);
+	for (i = 0; i < s->n_rcpt; i++) {
+		if (selector_rcpt(s->sel, s->text.p + s->rcpt[i].smtp, NULL, &c,
+			err) == -1)
+			return (-1);
+		s->rcpt[i].target = c.target;
+		s->rcpt[i].prio = env->prio != -1 ? env->prio :
+		    c.prio != -1		  ? c.prio :
+						    SUBMIT_PRIO_DEFAULT;
+	}
+	return (0);
 }
 
 /* Put the recipients into the open commit. */
 static int
-load_rcpts(struct submit *s, const struct target *t, struct commit_key *key,
-    const struct commit_msg *m, struct verr *err)
+load_rcpts(struct submit *s, struct commit_key *key, const struct commit_msg *m,
+    struct verr *err)
 {
 	struct commit_rcpt to = { .held = false };
 	const char *text = s->text.p;
@@ -239,7 +293,10 @@ load_rcpts(struct submit *s, const struct target *t, struct commit_key *key,
 	for (i = 0; i < s->n_rcpt; i++) {
 		r = &s->rcpt[i];
 		key->domain = text + r->domain;
-		key->vmta = route_vmta(s, t, key->domain, err);
+		key->pool = r->target.pool != NULL ? r->target.pool->name :
+						     NULL;
+		key->prio = r->prio;
+		key->vmta = route_vmta(s, &r->target, key->domain, err);
 		if (key->vmta == NULL)
 			return (-1);
 		to.index = r->index;
@@ -266,8 +323,7 @@ msg_flags(const struct message_facts *f, const struct addr *from)
 
 /* Put the message into the open commit. */
 static int
-load_message(struct submit *s, const struct submit_env *env,
-    const struct target *t, struct verr *err)
+load_message(struct submit *s, const struct submit_env *env, struct verr *err)
 {
 	const struct addr *from = env->from != NULL ? env->from : &s->self;
 	const struct message_facts *f = &s->msg.facts;
@@ -282,19 +338,17 @@ load_message(struct submit *s, const struct submit_env *env,
 		.sender = from->smtp,
 	};
 	struct commit_key key = {
-		.pool = t->pool != NULL ? t->pool->name : NULL,
 		.job = env->job,
 		.source = s->source,
 		.source_type = s->source_type,
 		.source_mta = s->source_mta,
-		.prio = env->prio == -1 ? SUBMIT_PRIO_DEFAULT : env->prio,
 		.due = env->due > sys_now(s->sys) ? env->due : 0,
 	};
 
 	if (c == NULL)
 		return (-1);
 	m.content = commit_content_take(c, &s->msg.text);
-	return (load_rcpts(s, t, &key, &m, err));
+	return (load_rcpts(s, &key, &m, err));
 }
 
 /* An earlier call took this message. */
@@ -310,16 +364,16 @@ skip_message(struct submit *s)
 int
 submit_end(struct submit *s, const struct submit_env *env, struct verr *err)
 {
-	struct target t;
 	size_t n = s->n_rcpt;
 
-	if (content_end(s, err) == -1 || check_env(s, env, &t, err) == -1 ||
-	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1))
+	if (content_end(s, err) == -1 || check_env(s, env, err) == -1 ||
+	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1) ||
+	    select_rcpts(s, env, err) == -1)
 		return (submit_refuse(s, err));
 	if (s->seq < s->skip) {
 		s->seq++;
 		skip_message(s);
-	} else if (load_message(s, env, &t, err) == -1) {
+	} else if (load_message(s, env, err) == -1) {
 		return (submit_refuse(s, err));
 	} else {
 		s->seq++;

@@ -38,6 +38,7 @@ submit_open(struct sys *sys, struct conf *c, const struct submit_who *who)
 	s->conf = conf_ref(c);
 	conf_source(c, who->source, &s->src);
 	s->source = xstrdup(who->source);
+	s->sel = selector_new(s->conf, s->source);
 	s->source_type = xstrdup(who->source_type);
 	s->source_mta = xstrdup(who->source_mta);
 	s->uid = who->uid;
@@ -62,6 +63,7 @@ submit_close(struct submit *s)
 	if (s->lock_fd != -1)
 		(void)close(s->lock_fd);
 	spool_close(s->sp);
+	selector_free(s->sel);
 	conf_unref(s->conf);
 	map_release(&s->dups, NULL);
 	buf_release(&s->text);
