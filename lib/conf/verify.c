@@ -334,8 +334,8 @@ verify_list(const struct verify *v, const struct rule_part *name)
 {
 	char key[128];
 
-	(void)snprintf(key, sizeof(key), "%u:%.*s", CONF_RULES, (int)name->n,
-	    name->p);
+	(void)snprintf(key, sizeof(key), "%u:%.*s", (unsigned)CONF_RULES,
+	    (int)name->n, name->p);
 	return (map_get(&v->other, key));
 }
 
