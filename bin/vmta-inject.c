@@ -28,6 +28,8 @@ enum {
 	O_PRIORITY,
 	O_AT,
 	O_KEY,
+	O_HOLD,
+	O_SEED,
 	O_BSMTP,
 	O_ALL,
 	O_REJECTS
@@ -41,6 +43,9 @@ static const struct cli_opt inject_opts[] = {
 	{ "envid", 0, "ID", "envelope id, returned in notices", O_ENVID },
 	{ "priority", 0, "N", "0 to 100, higher goes first (50)", O_PRIORITY },
 	{ "at", 0, "TIME", "send it then, not before", O_AT },
+	{ "hold", 0, NULL, "queue it, to wait for vmta-queue release", O_HOLD },
+	{ "seed-first", 0, "FILE", "hold all but the addresses in FILE",
+	    O_SEED },
 	{ "submit-id", 0, "KEY", "calls with the same key submit once", O_KEY },
 	{ NULL, 't', NULL, "recipients from To, Cc and Bcc too", O_HEADER },
 	{ NULL, 'v', NULL, "print id and recipients of messages", O_VERBOSE },
@@ -99,6 +104,13 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 		break;
 	case O_KEY:
 		j->key = arg;
+		break;
+	case O_HOLD:
+		j->env.hold = true;
+		break;
+	case O_SEED:
+		j->env.hold = true;
+		j->seed_file = arg;
 		break;
 	case O_HEADER:
 		j->from_header = true;
@@ -223,6 +235,11 @@ inject_submit(struct inject *j, struct submit *s, const struct cli *cli)
 
 	if (j->verbose)
 		submit_on_durable(s, inject_durable, NULL);
+	if (j->seed_file != NULL &&
+	    inject_seeds(j->seed_file, &j->seeds, &err) == -1)
+		return (cli_fail(cli, &err));
+	if (j->seed_file != NULL)
+		j->env.seeds = &j->seeds;
 	if (input_init(&j->in, &err) == -1 ||
 	    (j->key != NULL && submit_key(s, j->key, &err) == -1))
 		return (cli_fail(cli, &err));
@@ -304,5 +321,6 @@ main(int argc, char **argv)
 	rc = inject_main(&j, &r, &cli);
 	input_release(&j.in);
 	buf_release(&j.envid);
+	map_release(&j.seeds, NULL);
 	return (rc);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/cli.h"
+#include "base/map.h"
 #include "conf/conf.h"
 #include "submit/submit.h"
 
@@ -54,6 +55,14 @@ void input_release(struct input *in);
  */
 ssize_t input_read(struct input *in, int fd, int wait_ms, struct verr *err);
 
+/* vmta-inject-seeds.c */
+
+/*
+ * Read the addresses of --seed-first; the caller releases *ret_seeds whatever
+ * comes back. 0 or -1 (VEX_DATA with FILE:LINE).
+ */
+int inject_seeds(const char *file, struct map *ret_seeds, struct verr *err);
+
 /* vmta-inject.c, vmta-inject-stream.c */
 
 struct inject {
@@ -64,6 +73,8 @@ struct inject {
 	struct buf envid; /* xtext */
 	const char *key;  /* --submit-id */
 	const char *rejects;
+	const char *seed_file; /* --seed-first */
+	struct map seeds;
 	bool from_header; /* -t */
 	bool bsmtp, all_or_nothing, verbose;
 	char **rest; /* operands */

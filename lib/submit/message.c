@@ -88,18 +88,25 @@ text_add(struct submit *s, const char *p)
 	return (at);
 }
 
+void
+submit_fold(const char *smtp, char *ret)
+{
+	size_t i;
+
+	for (i = 0; i < ADDR_MAX && smtp[i] != '\0'; i++)
+		ret[i] = smtp[i] >= 'A' && smtp[i] <= 'Z' ?
+		    (char)(smtp[i] + ('a' - 'A')) :
+		    smtp[i];
+	ret[i] = '\0';
+}
+
 /* Has this address been here? If not, remember it. */
 static bool
 rcpt_seen(struct submit *s, const char *smtp)
 {
 	char fold[ADDR_MAX + 1];
-	size_t i;
 
-	for (i = 0; i < ADDR_MAX && smtp[i] != '\0'; i++)
-		fold[i] = smtp[i] >= 'A' && smtp[i] <= 'Z' ?
-		    (char)(smtp[i] + ('a' - 'A')) :
-		    smtp[i];
-	fold[i] = '\0';
+	submit_fold(smtp, fold);
 	return (map_put(&s->dups, fold, s) != NULL);
 }
 
@@ -280,10 +287,22 @@ select_rcpts(struct submit *s, const struct submit_env *env, struct verr *err)
 	return (0);
 }
 
+/* Does the recipient wait for its release? */
+static bool
+rcpt_held(const struct submit_env *env, const char *smtp)
+{
+	char fold[ADDR_MAX + 1];
+
+	if (!env->hold || env->seeds == NULL)
+		return (env->hold);
+	submit_fold(smtp, fold);
+	return (map_get(env->seeds, fold) == NULL);
+}
+
 /* Put the recipients into the open commit. */
 static int
-load_rcpts(struct submit *s, struct commit_key *key, const struct commit_msg *m,
-    struct verr *err)
+load_rcpts(struct submit *s, const struct submit_env *env,
+    struct commit_key *key, const struct commit_msg *m, struct verr *err)
 {
 	struct commit_rcpt to = { .held = false };
 	const char *text = s->text.p;
@@ -301,6 +320,7 @@ load_rcpts(struct submit *s, struct commit_key *key, const struct commit_msg *m,
 			return (-1);
 		to.index = r->index;
 		to.rcpt = text + r->smtp;
+		to.held = rcpt_held(env, to.rcpt);
 		to.notify = text + r->notify;
 		to.orcpt = text + r->orcpt;
 		if (commit_rcpt(s->open.c, key, m, &to, err) == -1) {
@@ -348,7 +368,7 @@ load_message(struct submit *s, const struct submit_env *env, struct verr *err)
 	if (c == NULL)
 		return (-1);
 	m.content = commit_content_take(c, &s->msg.text);
-	return (load_rcpts(s, &key, &m, err));
+	return (load_rcpts(s, env, &key, &m, err));
 }
 
 /* An earlier call took this message. */

@@ -31,6 +31,7 @@
 #include "mail/addr.h"
 
 struct submit;
+struct map;
 
 /* A commit is cut at so many messages or octets. */
 #define SUBMIT_COMMIT_MSGS 256
@@ -60,7 +61,16 @@ struct submit_env {
 	char ret;	   /* 'F', 'H'; 0: not given */
 	int prio;	   /* 0 to 100; -1: not given */
 	int64_t due;	   /* seconds, UTC; 0: at once */
+	bool hold;	   /* it waits for vmta-queue release, */
+	/*
+	 * except for these addresses, in lower case, that go out first (any
+	 * value; NULL: none). Must live until submit_end.
+	 */
+	const struct map *seeds;
 };
+
+/* An address as it is a key of seeds; ret has room for ADDR_MAX + 1. */
+void submit_fold(const char *smtp, char *ret);
 
 struct submit_rcpt {
 	const char *smtp;   /* as on the wire: struct addr smtp */
