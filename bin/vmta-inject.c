@@ -28,6 +28,7 @@ enum {
 	O_PRIORITY,
 	O_AT,
 	O_KEY,
+	O_VERP,
 	O_HOLD,
 	O_SEED,
 	O_BSMTP,
@@ -43,6 +44,7 @@ static const struct cli_opt inject_opts[] = {
 	{ "envid", 0, "ID", "envelope id, returned in notices", O_ENVID },
 	{ "priority", 0, "N", "0 to 100, higher goes first (50)", O_PRIORITY },
 	{ "at", 0, "TIME", "send it then, not before", O_AT },
+	{ "verp", 0, NULL, "a sender address for each recipient", O_VERP },
 	{ "hold", 0, NULL, "queue it, to wait for vmta-queue release", O_HOLD },
 	{ "seed-first", 0, "FILE", "hold all but the addresses in FILE",
 	    O_SEED },
@@ -104,6 +106,9 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 		break;
 	case O_KEY:
 		j->key = arg;
+		break;
+	case O_VERP:
+		j->env.verp = true;
 		break;
 	case O_HOLD:
 		j->env.hold = true;

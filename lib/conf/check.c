@@ -329,11 +329,23 @@ is_member(const char *s)
 		(unit_int(weight, &n) == 0 && n >= 1 && n <= 1000000)));
 }
 
+/* The name of a header field (RFC 5322 ftext). */
+static bool
+is_field(const char *s)
+{
+	const char *p = s;
+
+	for (; *p > ' ' && *p < 0x7f && *p != ':'; p++)
+		;
+	return (p > s && *p == '\0');
+}
+
 static const struct {
 	enum conf_check check;
 	bool (*fits)(const char *s);
 	const char *why;
 } checks[] = {
+	{ CHECK_FIELD, is_field, "the name of a header field" },
 	{ CHECK_HOST, is_host, "a host name" },
 	{ CHECK_SERVER, is_server, "an address like 192.0.2.53@53" },
 	{ CHECK_SOURCEHOST, is_source_host,

@@ -26,6 +26,7 @@ enum conf_type {
 enum conf_check {
 	CHECK_ANY,
 	CHECK_HOST,
+	CHECK_FIELD,
 	CHECK_PREFIX,
 	CHECK_FILE,
 	CHECK_SERVER,

@@ -20,6 +20,7 @@ struct rcpt {
 	uint32_t index; /* rcptIndex */
 	int prio;
 	struct target target;
+	size_t content; /* which of the message's contents it gets */
 };
 
 /* What is told when a commit is durable. */
@@ -47,6 +48,7 @@ struct submit {
 	struct conf *conf;
 	struct conf_source src;
 	struct selector *sel;
+	const char **strip; /* header_strip */
 	char *source, *source_type, *source_mta;
 	uid_t uid;
 	struct addr self; /* default sender, when has_self */
@@ -66,8 +68,8 @@ struct submit {
 	bool ended; /* message_end was called */
 	struct id id;
 	char date[64];
-	struct buf msgid;     /* of Message-ID */
-	const char *strip[8]; /* fields that msg leaves out */
+	struct buf msgid; /* of Message-ID */
+	struct buf job, envid;
 	struct message msg;
 	struct rcpt *rcpt;
 	size_t n_rcpt, cap_rcpt;
@@ -100,6 +102,10 @@ const struct conf_member *route_turn(const struct conf_pool *p, uint64_t k);
 
 /* Open the spool unless it is. 0 or -1. */
 int submit_spool(struct submit *s, struct verr *err);
+/* Put the message, whose recipients have their targets, into the open commit.
+ * 0; -1 with err, never VEX_DATA: the commit is no longer whole. */
+int load_message(struct submit *s, const struct submit_env *env,
+    struct verr *err);
 /* The open commit; a new one after a look at the free space. NULL: err. */
 struct commit *load_commit(struct submit *s, struct verr *err);
 /* A message has been put into it. 0 or -1 when cutting it failed. */

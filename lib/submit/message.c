@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/stamp.h"
 #include "mail/xtext.h"
-#include "spool/batch.h"
+#include "submit/header.h"
 #include "submit/impl.h"
 
 void
@@ -35,15 +35,6 @@ submit_refuse(struct submit *s, const struct verr *err)
 	return (-1);
 }
 
-/* Control fields that do not leave; the names end with NULL. */
-static void
-strip_names(const struct submit *s, const char **ret_name)
-{
-	if (!s->src.retain_x_virtual_mta)
-		*ret_name++ = "X-Virtual-MTA";
-	*ret_name = NULL;
-}
-
 int
 submit_begin(struct submit *s, struct verr *err)
 {
@@ -59,10 +50,10 @@ submit_begin(struct submit *s, struct verr *err)
 	buf_clear(&s->msgid);
 	buf_addf(&s->msgid, "<%s@%s>", s->id.s,
 	    conf_global(s->conf)->host_name);
-	o.message_id = s->msgid.p;
-	o.date = stamp_mail(sys_now(s->sys), s->date, sizeof(s->date));
+	(void)stamp_mail(sys_now(s->sys), s->date, sizeof(s->date));
+	o.message_id = s->src.add_message_id_header ? s->msgid.p : NULL;
+	o.date = s->src.add_date_header ? s->date : NULL;
 	o.max_size = submit_max_size(s);
-	strip_names(s, s->strip);
 	message_init(&s->msg, &o);
 	s->begun = true;
 	return (0);
@@ -110,11 +101,11 @@ rcpt_seen(struct submit *s, const char *smtp)
 	return (map_put(&s->dups, fold, s) != NULL);
 }
 
-/* Add it, or say why not. */
+/* Add it, or say why not. max: most recipients, 0: no limit. */
 static int
-rcpt_add(struct submit *s, const struct submit_rcpt *r, struct verr *err)
+rcpt_add(struct submit *s, const struct submit_rcpt *r, size_t max,
+    struct verr *err)
 {
-	size_t max = submit_max_rcpt(s);
 	struct rcpt *to;
 
 	if (max > 0 && s->n_seen >= max)
@@ -144,7 +135,7 @@ rcpt_add(struct submit *s, const struct submit_rcpt *r, struct verr *err)
 int
 submit_rcpt(struct submit *s, const struct submit_rcpt *r, struct verr *err)
 {
-	if (rcpt_add(s, r, err) == 0)
+	if (rcpt_add(s, r, submit_max_rcpt(s), err) == 0)
 		return (0);
 	return (submit_refuse(s, err));
 }
@@ -155,7 +146,7 @@ header_rcpt(void *arg, const struct addr *a, struct verr *err)
 {
 	struct submit_rcpt r = { .smtp = a->smtp, .domain = addr_domain(a) };
 
-	return (rcpt_add(arg, &r, err));
+	return (rcpt_add(arg, &r, submit_max_rcpt(arg), err));
 }
 
 /* The end of the content, once. */
@@ -259,6 +250,45 @@ submit_env_ok(struct submit *s, const struct submit_env *env, struct verr *err)
 	return (check_env(s, env, err));
 }
 
+/* Those who get a copy of everything, once. */
+static int
+copy_rcpts(struct submit *s, struct verr *err)
+{
+	struct submit_rcpt r = { .notify = "N" };
+	const char *text = NULL;
+	struct addr a;
+
+	while ((text = conf_list_next(&s->src.bcc, text)) != NULL) {
+		if (addr_parse(text, strlen(text), ADDR_RCPT, &a, err) == -1)
+			return (verr_prefix(err, "bcc '%s'", text));
+		r.smtp = a.smtp;
+		r.domain = addr_domain(&a);
+		if (rcpt_add(s, &r, 0, err) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+/* Can each recipient's sender be made? Better now than in mid-commit. */
+static int
+check_verp(struct submit *s, const struct submit_env *env, struct verr *err)
+{
+	const struct addr *from = env->from != NULL ? env->from : &s->self;
+	struct buf sender = BUF_INIT;
+	size_t i;
+	int rc = 0;
+
+	if ((!env->verp && !s->src.verp_default) || addr_is_null(from))
+		return (0);
+	for (i = 0; i < s->n_rcpt && rc == 0; i++) {
+		buf_clear(&sender);
+		rc = header_verp(from->smtp, s->text.p + s->rcpt[i].smtp,
+		    &sender, err);
+	}
+	buf_release(&sender);
+	return (rc);
+}
+
 /* The VirtualMTA (or pool) and priority of each recipient. */
 static int
 select_rcpts(struct submit *s, const struct submit_env *env, struct verr *err)
@@ -287,90 +317,6 @@ select_rcpts(struct submit *s, const struct submit_env *env, struct verr *err)
 	return (0);
 }
 
-/* Does the recipient wait for its release? */
-static bool
-rcpt_held(const struct submit_env *env, const char *smtp)
-{
-	char fold[ADDR_MAX + 1];
-
-	if (!env->hold || env->seeds == NULL)
-		return (env->hold);
-	submit_fold(smtp, fold);
-	return (map_get(env->seeds, fold) == NULL);
-}
-
-/* Put the recipients into the open commit. */
-static int
-load_rcpts(struct submit *s, const struct submit_env *env,
-    struct commit_key *key, const struct commit_msg *m, struct verr *err)
-{
-	struct commit_rcpt to = { .held = false };
-	const char *text = s->text.p;
-	const struct rcpt *r;
-	size_t i;
-
-	for (i = 0; i < s->n_rcpt; i++) {
-		r = &s->rcpt[i];
-		key->domain = text + r->domain;
-		key->pool = r->target.pool != NULL ? r->target.pool->name :
-						     NULL;
-		key->prio = r->prio;
-		key->vmta = route_vmta(s, &r->target, key->domain, err);
-		if (key->vmta == NULL)
-			return (-1);
-		to.index = r->index;
-		to.rcpt = text + r->smtp;
-		to.held = rcpt_held(env, to.rcpt);
-		to.notify = text + r->notify;
-		to.orcpt = text + r->orcpt;
-		if (commit_rcpt(s->open.c, key, m, &to, err) == -1) {
-			/* it was checked: the commit is no longer whole */
-			err->code = VEX_SOFTWARE;
-			return (-1);
-		}
-	}
-	return (0);
-}
-
-/* What delivery must know of the message. */
-static unsigned int
-msg_flags(const struct message_facts *f, const struct addr *from)
-{
-	return ((f->body_8bit ? BATCH_8BIT_BODY : 0u) |
-	    (f->header_8bit ? BATCH_8BIT_HEADER : 0u) |
-	    (from->utf8 ? BATCH_UTF8_SENDER : 0u));
-}
-
-/* Put the message into the open commit. */
-static int
-load_message(struct submit *s, const struct submit_env *env, struct verr *err)
-{
-	const struct addr *from = env->from != NULL ? env->from : &s->self;
-	const struct message_facts *f = &s->msg.facts;
-	struct commit *c = load_commit(s, err);
-	struct commit_msg m = {
-		.msgid = s->id.s,
-		.flags = msg_flags(f, from),
-		.longest = (uint32_t)f->longest,
-		.dots = (uint32_t)f->dots,
-		.ret = env->ret,
-		.envid = env->envid,
-		.sender = from->smtp,
-	};
-	struct commit_key key = {
-		.job = env->job,
-		.source = s->source,
-		.source_type = s->source_type,
-		.source_mta = s->source_mta,
-		.due = env->due > sys_now(s->sys) ? env->due : 0,
-	};
-
-	if (c == NULL)
-		return (-1);
-	m.content = commit_content_take(c, &s->msg.text);
-	return (load_rcpts(s, env, &key, &m, err));
-}
-
 /* An earlier call took this message. */
 static void
 skip_message(struct submit *s)
@@ -382,12 +328,16 @@ skip_message(struct submit *s)
 }
 
 int
-submit_end(struct submit *s, const struct submit_env *env, struct verr *err)
+submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 {
+	struct submit_env use, *env = &use;
 	size_t n = s->n_rcpt;
 
-	if (content_end(s, err) == -1 || check_env(s, env, err) == -1 ||
+	if (content_end(s, err) == -1 ||
+	    header_control(s, given, &use, err) == -1 ||
+	    check_env(s, env, err) == -1 ||
 	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1) ||
+	    copy_rcpts(s, err) == -1 || check_verp(s, env, err) == -1 ||
 	    select_rcpts(s, env, err) == -1)
 		return (submit_refuse(s, err));
 	if (s->seq < s->skip) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "submit/header.h"
 #include "submit/impl.h"
 
 #define SUBMIT_KEY_MAX 1000
@@ -39,6 +40,7 @@ submit_open(struct sys *sys, struct conf *c, const struct submit_who *who)
 	conf_source(c, who->source, &s->src);
 	s->source = xstrdup(who->source);
 	s->sel = selector_new(s->conf, s->source);
+	s->strip = header_strip(s);
 	s->source_type = xstrdup(who->source_type);
 	s->source_mta = xstrdup(who->source_mta);
 	s->uid = who->uid;
@@ -68,6 +70,9 @@ submit_close(struct submit *s)
 	map_release(&s->dups, NULL);
 	buf_release(&s->text);
 	buf_release(&s->msgid);
+	buf_release(&s->job);
+	buf_release(&s->envid);
+	free(s->strip);
 	free(s->rcpt);
 	free(s->source);
 	free(s->source_type);

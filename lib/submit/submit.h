@@ -61,6 +61,7 @@ struct submit_env {
 	char ret;	   /* 'F', 'H'; 0: not given */
 	int prio;	   /* 0 to 100; -1: not given */
 	int64_t due;	   /* seconds, UTC; 0: at once */
+	bool verp;	   /* a sender address for each recipient */
 	bool hold;	   /* it waits for vmta-queue release, */
 	/*
 	 * except for these addresses, in lower case, that go out first (any
