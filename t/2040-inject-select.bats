@@ -1,5 +1,6 @@
 # Which VirtualMTA a message gets: by what it names, by its header, by rules.
 
+# shellcheck disable=SC2154 # run sets stderr
 bats_require_minimum_version 1.5.0
 load helper/common
 load helper/inject

@@ -1,5 +1,6 @@
 # vmta-inject --hold and --seed-first: mail that waits for its release.
 
+# shellcheck disable=SC2154 # run sets stderr
 bats_require_minimum_version 1.5.0
 load helper/common
 load helper/runq

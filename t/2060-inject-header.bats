@@ -1,5 +1,6 @@
 # Header fields that a source's settings obey, add and take out.
 
+# shellcheck disable=SC2154 # run sets stderr
 bats_require_minimum_version 1.5.0
 load helper/common
 load helper/runq
