@@ -162,12 +162,12 @@ inject_durable(void *arg, const char *id, size_t rcpts)
 
 /* An address from the command line, in what is said about it. */
 static int
-inject_addr(const char *what, const char *text, enum addr_kind kind,
-    struct addr *ret_a, struct verr *err)
+inject_addr(const struct submit *s, const char *what, const char *text,
+    enum addr_kind kind, struct addr *ret_a, struct verr *err)
 {
 	struct buf b = BUF_INIT;
 
-	if (addr_parse(text, strlen(text), kind, ret_a, err) == 0)
+	if (submit_addr(s, text, strlen(text), kind, ret_a, err) == 0)
 		return (0);
 	esc_line(&b, text, strlen(text) < 300 ? strlen(text) : 300);
 	(void)verr_prefix(err, "%s '%s'", what, buf_str(&b));
@@ -184,8 +184,8 @@ inject_rcpts(const struct inject *j, struct submit *s, struct verr *err)
 	int i;
 
 	for (i = 0; i < j->nrest; i++) {
-		if (inject_addr("recipient", j->rest[i], ADDR_RCPT, &a, err) ==
-		    -1)
+		if (inject_addr(s, "recipient", j->rest[i], ADDR_RCPT, &a,
+			err) == -1)
 			return (-1);
 		r.smtp = a.smtp;
 		r.domain = addr_domain(&a);
@@ -215,7 +215,7 @@ static int
 inject_message(struct inject *j, struct submit *s, struct verr *err)
 {
 	if (j->sender != NULL) {
-		if (inject_addr("sender", j->sender, ADDR_SENDER, &j->from,
+		if (inject_addr(s, "sender", j->sender, ADDR_SENDER, &j->from,
 			err) == -1)
 			return (-1);
 		j->env.from = &j->from;

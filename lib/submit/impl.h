@@ -51,7 +51,8 @@ struct submit {
 	const char **strip; /* header_strip */
 	char *source, *source_type, *source_mta;
 	uid_t uid;
-	struct addr self; /* default sender, when has_self */
+	struct addr_local local; /* completes unqualified addresses */
+	struct addr self;	 /* default sender, when has_self */
 	bool has_self;
 	struct verr self_err; /* why there is none */
 	struct spool *sp;     /* NULL until it is needed */

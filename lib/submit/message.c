@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/stamp.h"
 #include "mail/xtext.h"
+#include "submit/alias.h"
 #include "submit/header.h"
 #include "submit/impl.h"
 
@@ -167,7 +168,7 @@ int
 submit_header_rcpts(struct submit *s, struct verr *err)
 {
 	if (content_end(s, err) == 0 &&
-	    message_recipients(&s->msg, header_rcpt, s, err) == 0)
+	    message_recipients(&s->msg, &s->local, header_rcpt, s, err) == 0)
 		return (0);
 	return (submit_refuse(s, err));
 }
@@ -327,6 +328,34 @@ skip_message(struct submit *s)
 		    s->n_rcpt);
 }
 
+/*
+ * Recipients that stand for others become these, with the VirtualMTA that was
+ * chosen for them; one that is a recipient already is left out.
+ */
+static int
+alias_rcpts(struct submit *s, struct verr *err)
+{
+	struct addr a;
+	size_t i, n = 0;
+	int rc;
+
+	for (i = 0; i < s->n_rcpt; i++) {
+		rc = alias_find(s->conf, s->text.p + s->rcpt[i].smtp, &a, err);
+		if (rc == -1)
+			return (-1);
+		if (rc == 1 && rcpt_seen(s, a.smtp))
+			continue;
+		s->rcpt[n] = s->rcpt[i];
+		if (rc == 1) {
+			s->rcpt[n].smtp = text_add(s, a.smtp);
+			s->rcpt[n].domain = text_add(s, addr_domain(&a));
+		}
+		n++;
+	}
+	s->n_rcpt = n;
+	return (0);
+}
+
 int
 submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 {
@@ -337,8 +366,8 @@ submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 	    header_control(s, given, &use, err) == -1 ||
 	    check_env(s, env, err) == -1 ||
 	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1) ||
-	    copy_rcpts(s, err) == -1 || check_verp(s, env, err) == -1 ||
-	    select_rcpts(s, env, err) == -1)
+	    copy_rcpts(s, err) == -1 || select_rcpts(s, env, err) == -1 ||
+	    alias_rcpts(s, err) == -1 || check_verp(s, env, err) == -1)
 		return (submit_refuse(s, err));
 	if (s->seq < s->skip) {
 		s->seq++;

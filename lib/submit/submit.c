@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "submit/alias.h"
 #include "submit/header.h"
 #include "submit/impl.h"
 
@@ -44,6 +45,7 @@ submit_open(struct sys *sys, struct conf *c, const struct submit_who *who)
 	s->source_type = xstrdup(who->source_type);
 	s->source_mta = xstrdup(who->source_mta);
 	s->uid = who->uid;
+	s->local = alias_local(s->conf, who->users);
 	s->lock_fd = -1;
 	map_init(&s->dups);
 	(void)verr_set(&s->self_err, VEX_DATA, "no sender");
@@ -78,6 +80,13 @@ submit_close(struct submit *s)
 	free(s->source_type);
 	free(s->source_mta);
 	free(s);
+}
+
+int
+submit_addr(const struct submit *s, const char *p, size_t n,
+    enum addr_kind kind, struct addr *ret_a, struct verr *err)
+{
+	return (addr_parse_local(p, n, kind, &s->local, ret_a, err));
 }
 
 void

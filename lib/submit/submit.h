@@ -50,6 +50,7 @@ struct submit_who {
 	const char *source_mta;	 /* srcMta of accounting, `localhost` */
 	const char *user; /* local part of the default sender; NULL: none */
 	uid_t uid;	  /* whose submit ids */
+	bool users;	  /* names without a domain are users of this host */
 };
 
 /* What is said about a message beside its recipients. */
@@ -117,6 +118,13 @@ int submit_bsmtp_ok(const struct submit *s, struct verr *err);
  */
 int submit_env_ok(struct submit *s, const struct submit_env *env,
     struct verr *err);
+
+/*
+ * An address as this source may write it: names of this host are completed
+ * (domain-suffix, and host-name for users). As addr_parse.
+ */
+int submit_addr(const struct submit *s, const char *p, size_t n,
+    enum addr_kind kind, struct addr *ret_a, struct verr *err);
 
 /* Begin a message; one that was begun is dropped. 0 or -1. */
 int submit_begin(struct submit *s, struct verr *err);
