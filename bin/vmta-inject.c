@@ -179,7 +179,7 @@ inject_addr(const struct submit *s, const char *what, const char *text,
 static int
 inject_rcpts(const struct inject *j, struct submit *s, struct verr *err)
 {
-	struct submit_rcpt r = { .notify = NULL };
+	struct submit_rcpt r = { .notify = j->notify };
 	struct addr a;
 	int i;
 
@@ -234,7 +234,8 @@ inject_message(struct inject *j, struct submit *s, struct verr *err)
 
 /* Submit as told; the exit code. */
 static int
-inject_submit(struct inject *j, struct submit *s, const struct cli *cli)
+inject_submit(struct inject *j, struct submit *s, const struct conf *c,
+    const struct cli *cli)
 {
 	struct verr err = VERR_INIT;
 
@@ -250,6 +251,8 @@ inject_submit(struct inject *j, struct submit *s, const struct cli *cli)
 		return (cli_fail(cli, &err));
 	if (j->bsmtp)
 		return (inject_stream(j, s, cli));
+	if (j->mode == 's')
+		return (inject_smtp(j, s, conf_global(c)->host_name, cli));
 	if (inject_message(j, s, &err) == -1)
 		return (cli_fail(cli, &err));
 	return (cli_finish(cli));
@@ -282,7 +285,10 @@ inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
 		.source_type = "api",
 		.source_mta = "localhost",
 		.user = r->user,
-		.uid = r->uid };
+		.uid = r->uid,
+		.users = j->users,
+		.dot_ends = j->dot_ends,
+		.notify = j->notify };
 	struct verr err = VERR_INIT;
 	struct conf *c = NULL;
 	struct submit *s;
@@ -297,10 +303,36 @@ inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
 		return (cli_fail(cli, &err));
 	}
 	s = submit_open(sys_real(), c, &who);
-	rc = inject_submit(j, s, cli);
+	rc = inject_submit(j, s, c, cli);
 	submit_close(s);
 	conf_unref(c);
 	return (rc);
+}
+
+/* The options; 0, -1, or 1: all is done. */
+static int
+inject_args(struct inject *j, struct cli *cli, int argc, char **argv,
+    struct verr *err)
+{
+	bool bad = false;
+	int id;
+
+	if (inject_is_sendmail(argv[0])) {
+		cli_init(cli, &inject_sendmail, argc, argv);
+		if (inject_sendmail_args(j, argc, argv, err) == -1)
+			return (-1);
+		return (j->mode == 'i');
+	}
+	cli_init(cli, &inject_tool, argc, argv);
+	while ((id = cli_next(cli, err)) > 0)
+		bad = bad || inject_option(j, id, cli->arg, err) == -1;
+	if (id == CLI_DONE)
+		return (1);
+	j->rest = cli->rest;
+	j->nrest = cli->nrest;
+	if (id == CLI_ERROR || bad || inject_usage(j, err) == -1)
+		return (-1);
+	return (0);
 }
 
 int
@@ -310,20 +342,13 @@ main(int argc, char **argv)
 	struct verr err = VERR_INIT;
 	struct rights r;
 	struct cli cli;
-	bool bad = false;
-	int id, rc;
+	int rc;
 
 	rights_init(&r);
-	cli_init(&cli, &inject_tool, argc, argv);
-	while ((id = cli_next(&cli, &err)) > 0)
-		bad = bad || inject_option(&j, id, cli.arg, &err) == -1;
-	if (id == CLI_DONE)
-		return (VEX_OK);
-	if (id == CLI_ERROR || bad || inject_usage(&j, &err) == -1)
+	rc = inject_args(&j, &cli, argc, argv, &err);
+	if (rc == -1)
 		return (cli_fail(&cli, &err));
-	j.rest = cli.rest;
-	j.nrest = cli.nrest;
-	rc = inject_main(&j, &r, &cli);
+	rc = rc == 1 ? VEX_OK : inject_main(&j, &r, &cli);
 	input_release(&j.in);
 	buf_release(&j.envid);
 	map_release(&j.seeds, NULL);

@@ -368,9 +368,8 @@ route_len(const char *p, size_t n, struct verr *err)
 	return (0);
 }
 
-/* addr_path, with local names completed. */
-static int
-path_parse(const char *p, size_t n, enum addr_kind kind,
+int
+addr_path_local(const char *p, size_t n, enum addr_kind kind,
     const struct addr_local *names, size_t *ret_used, struct addr *ret_addr,
     struct verr *err)
 {
@@ -399,7 +398,7 @@ int
 addr_path(const char *p, size_t n, enum addr_kind kind, size_t *ret_used,
     struct addr *ret_addr, struct verr *err)
 {
-	return (path_parse(p, n, kind, NULL, ret_used, ret_addr, err));
+	return (addr_path_local(p, n, kind, NULL, ret_used, ret_addr, err));
 }
 
 int
@@ -412,7 +411,7 @@ addr_parse_local(const char *p, size_t n, enum addr_kind kind,
 	if (n == 0)
 		rc = null_path(kind, ret_addr, err);
 	else if (p[0] == '<')
-		rc = path_parse(p, n, kind, local, &used, ret_addr, err);
+		rc = addr_path_local(p, n, kind, local, &used, ret_addr, err);
 	else
 		rc = mailbox_parse(p, n, local, ret_addr, err);
 	if (rc == 0 && used != n)

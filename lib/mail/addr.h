@@ -63,6 +63,11 @@ int addr_parse_local(const char *p, size_t n, enum addr_kind kind,
 int addr_path(const char *p, size_t n, enum addr_kind kind, size_t *ret_used,
     struct addr *ret_addr, struct verr *err);
 
+/* The same, with local names completed. local may be NULL. */
+int addr_path_local(const char *p, size_t n, enum addr_kind kind,
+    const struct addr_local *local, size_t *ret_used, struct addr *ret_addr,
+    struct verr *err);
+
 /*
  * The domain of a: a directory-safe name (letters, digits, `-`, `_`, `.`; no
  * label empty or over 63 octets) or a literal; "" for the null path.

@@ -13,8 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/esc.h"
 #include "base/mem.h"
 #include "base/stamp.h"
+#include "mail/encode.h"
 #include "mail/field.h"
 #include "mail/xtext.h"
 #include "submit/header.h"
@@ -172,6 +174,62 @@ added_cfbl(const struct submit *s, struct buf *out, struct verr *err)
 	return (rc);
 }
 
+/* The name of a person: quoted, or as encoded words (RFC 2047). */
+static void
+added_name(const char *name, struct buf *out)
+{
+	const unsigned char *p = (const unsigned char *)name;
+	struct buf word = BUF_INIT;
+	bool plain = true;
+	size_t i, n, len = strlen(name);
+
+	for (i = 0; i < len; i++)
+		plain = plain && p[i] >= 0x20 && p[i] < 0x7f;
+	if (plain) {
+		buf_addc(out, '"');
+		for (i = 0; i < len; i++) {
+			if (name[i] == '"' || name[i] == '\\')
+				buf_addc(out, '\\');
+			buf_addc(out, name[i]);
+		}
+		buf_adds(out, "\" ");
+		return;
+	}
+	for (i = 0; i < len; i += n) {
+		/* 45 octets are 60 of base64; characters stay whole */
+		n = len - i < 45 ? len - i : 45;
+		while (i + n < len && n > 1 && (p[i + n] & 0xc0) == 0x80)
+			n--;
+		buf_clear(&word);
+		encode_base64(name + i, n, &word);
+		buf_addf(out, "=?utf-8?b?%s?=\r\n ", buf_str(&word));
+	}
+	buf_release(&word);
+}
+
+/* From, of a message without one. */
+static int
+added_from(const struct submit *s, const struct submit_env *env,
+    struct buf *out, struct verr *err)
+{
+	const struct addr *from = env->from != NULL ? env->from : &s->self;
+	const char *name = env->full_name;
+	struct buf value = BUF_INIT;
+	int rc;
+
+	if (addr_is_null(from) && !s->has_self)
+		return (0);
+	if (addr_is_null(from))
+		from = &s->self;
+	if (name != NULL && *name != '\0' && strlen(name) < 512 &&
+	    esc_is_utf8(name, strlen(name)))
+		added_name(name, &value);
+	buf_addf(&value, "<%s>", from->smtp);
+	rc = field_add(out, "From", value.p, value.len, err);
+	buf_release(&value);
+	return (rc);
+}
+
 /* Are these octets whole header fields, with LF or CRLF? */
 static int
 file_fields(const char *p, size_t n, struct buf *out, struct verr *err)
@@ -243,6 +301,9 @@ header_added(struct submit *s, const struct submit_env *env,
 
 	if (src->add_received_header)
 		added_received(s, ret_fields);
+	if (wanted(s, env->add_from, "From") &&
+	    added_from(s, env, ret_fields, err) == -1)
+		return (-1);
 	if (wanted(s, src->add_x_virtual_mta_header, "X-Virtual-MTA"))
 		buf_addf(ret_fields, "X-Virtual-MTA: %s\r\n", target_name(t));
 	if (wanted(s, *src->feedback_id != '\0', "Feedback-ID") &&

@@ -51,6 +51,8 @@ struct submit {
 	const char **strip; /* header_strip */
 	char *source, *source_type, *source_mta;
 	uid_t uid;
+	bool dot_ends;
+	char notify[8];
 	struct addr_local local; /* completes unqualified addresses */
 	struct addr self;	 /* default sender, when has_self */
 	bool has_self;

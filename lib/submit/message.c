@@ -39,7 +39,9 @@ submit_refuse(struct submit *s, const struct verr *err)
 int
 submit_begin(struct submit *s, struct verr *err)
 {
-	struct message_opts o = { .stray = MESSAGE_REFUSE, .strip = s->strip };
+	struct message_opts o = { .stray = MESSAGE_REFUSE,
+		.dot_ends = s->dot_ends,
+		.strip = s->strip };
 
 	submit_drop(s);
 	if (submit_alive(s, err) == -1)
@@ -145,7 +147,10 @@ submit_rcpt(struct submit *s, const struct submit_rcpt *r, struct verr *err)
 static int
 header_rcpt(void *arg, const struct addr *a, struct verr *err)
 {
-	struct submit_rcpt r = { .smtp = a->smtp, .domain = addr_domain(a) };
+	struct submit *s = arg;
+	struct submit_rcpt r = { .smtp = a->smtp,
+		.domain = addr_domain(a),
+		.notify = s->notify };
 
 	return (rcpt_add(arg, &r, submit_max_rcpt(arg), err));
 }

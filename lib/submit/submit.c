@@ -6,6 +6,7 @@
  * key's lock, and drops as many of the messages that it would accept. What
  * was refused is looked at, and refused, again.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,6 +46,9 @@ submit_open(struct sys *sys, struct conf *c, const struct submit_who *who)
 	s->source_type = xstrdup(who->source_type);
 	s->source_mta = xstrdup(who->source_mta);
 	s->uid = who->uid;
+	s->dot_ends = who->dot_ends;
+	(void)snprintf(s->notify, sizeof(s->notify), "%s",
+	    who->notify != NULL ? who->notify : "");
 	s->local = alias_local(s->conf, who->users);
 	s->lock_fd = -1;
 	map_init(&s->dups);

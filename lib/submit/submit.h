@@ -48,9 +48,11 @@ struct submit_who {
 	const char *source;	 /* `user:www-data`: names the conf section */
 	const char *source_type; /* srcType of accounting, `api` */
 	const char *source_mta;	 /* srcMta of accounting, `localhost` */
-	const char *user; /* local part of the default sender; NULL: none */
-	uid_t uid;	  /* whose submit ids */
-	bool users;	  /* names without a domain are users of this host */
+	const char *user;   /* local part of the default sender; NULL: none */
+	uid_t uid;	    /* whose submit ids */
+	bool users;	    /* names without a domain are users of this host */
+	bool dot_ends;	    /* a line with a lone dot ends a message */
+	const char *notify; /* of recipients of the header, NULL: none */
 };
 
 /* What is said about a message beside its recipients. */
@@ -62,8 +64,10 @@ struct submit_env {
 	char ret;	   /* 'F', 'H'; 0: not given */
 	int prio;	   /* 0 to 100; -1: not given */
 	int64_t due;	   /* seconds, UTC; 0: at once */
-	bool verp;	   /* a sender address for each recipient */
-	bool hold;	   /* it waits for vmta-queue release, */
+	bool add_from;	   /* add From where it is absent, */
+	const char *full_name; /* with this name; NULL: none */
+	bool verp;	       /* a sender address for each recipient */
+	bool hold;	       /* it waits for vmta-queue release, */
 	/*
 	 * except for these addresses, in lower case, that go out first (any
 	 * value; NULL: none). Must live until submit_end.
