@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/cli.h"
+#include "base/map.h"
 #include "conf/conf.h"
 #include "submit/submit.h"
 
@@ -54,6 +55,29 @@ void input_release(struct input *in);
  */
 ssize_t input_read(struct input *in, int fd, int wait_ms, struct verr *err);
 
+/* vmta-inject-seeds.c */
+
+/*
+ * Read the addresses of --seed-first; the caller releases *ret_seeds whatever
+ * comes back. 0 or -1 (VEX_DATA with FILE:LINE).
+ */
+int inject_seeds(const char *file, struct map *ret_seeds, struct verr *err);
+
+/* vmta-inject-sendmail.c */
+
+struct inject;
+
+extern const struct cli_tool inject_sendmail; /* for messages */
+/* Was the program called as sendmail? */
+bool inject_is_sendmail(const char *argv0);
+/* Read sendmail's command line. 0 or -1 (VEX_USAGE). */
+int inject_sendmail_args(struct inject *j, int argc, char **argv,
+    struct verr *err);
+
+/* vmta-inject-smtp.c: sendmail -bs; host: our name. The exit code. */
+int inject_smtp(struct inject *j, struct submit *s, const char *host,
+    const struct cli *cli);
+
 /* vmta-inject.c, vmta-inject-stream.c */
 
 struct inject {
@@ -64,7 +88,13 @@ struct inject {
 	struct buf envid; /* xtext */
 	const char *key;  /* --submit-id */
 	const char *rejects;
-	bool from_header; /* -t */
+	const char *seed_file; /* --seed-first */
+	struct map seeds;
+	char notify[8]; /* sendmail -N: letters of NSFD */
+	char mode;	/* sendmail -b: m, s or i; 0: not sendmail */
+	const char *full_name;
+	bool dot_ends, users; /* as sendmail has them */
+	bool from_header;     /* -t */
 	bool bsmtp, all_or_nothing, verbose;
 	char **rest; /* operands */
 	int nrest;
