@@ -10,10 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dns/doubt.h"
 #include "dns/mx.h"
 
 struct dns_hostsfile;
 struct dns_lookup;
+struct resolver_answer;
 
 /* A host that may take the mail, and its addresses. */
 struct dns_cand {
@@ -50,6 +52,8 @@ struct dns_lookup {
 	struct dns *dns;	      /* mx.c */
 	dns_route_cb *cb;	      /* mx.c */
 	void *arg;		      /* mx.c */
+	struct dns_doubt doubt;	      /* mx.c */
+	struct dns_route *route;      /* mx.c: made, and in doubt */
 
 	struct sys *sys;
 	struct dns_hostsfile *file; /* may be NULL */
@@ -69,10 +73,12 @@ struct dns_lookup {
 	size_t pending; /* questions, and one while more may come */
 	struct dns_cand *cand;
 	size_t n_cand;
-	uint32_t ttl;		  /* least so far */
-	bool implicit;		  /* no MX record: the domain itself */
-	const char *fail_status;  /* literal text */
-	char *fail_text;	  /* some answer was none; NULL: all were */
+	uint32_t ttl;		 /* least so far */
+	bool implicit;		 /* no MX record: the domain itself */
+	const char *fail_status; /* literal text */
+	char *fail_text;	 /* some answer was none; NULL: all were */
+	char *missing; /* the first name that does not exist (NXDOMAIN) */
+	bool fresh;    /* a name server has just answered for the domain */
 	enum dns_verdict verdict; /* of a definite answer: */
 	char *why;		  /* why there is no host, or NULL */
 };
@@ -89,5 +95,10 @@ void dns_lookup_free(struct dns_lookup *l);
 
 /* The result of a lookup that has no question left (route.c). */
 struct dns_route *dns_route_make(struct dns_lookup *l);
+/* Its verdict rests on an NXDOMAIN that is not believed: it is temporary. */
+void dns_route_doubt(struct dns_route *r, const char *why);
+
+/* What an answer without records says, for people. */
+const char *dns_rcode_text(const struct resolver_answer *ans);
 
 #endif
