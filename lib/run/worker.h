@@ -30,6 +30,7 @@
 #include "spool/trigger.h"
 
 /* Totals of a run, for its last log line. */
+struct resolve;
 struct selection;
 
 struct run_count {
@@ -55,7 +56,7 @@ struct worker {
 	struct wal *wal;
 	struct exports exports;
 	struct dns *dns;
-	struct resolver *resolver; /* ours; NULL: the table's own is used */
+	struct resolve *resolve;
 	struct netcheck *net;
 	struct total_slots total_slots; /* total-max-smtp-out */
 	struct trigger_reader *trigger;
