@@ -4,7 +4,9 @@
  *
  *  1. the last hundred domains had their say: a hundred answers have come
  *     after it, or nothing else is being asked, or DOUBT_HOLD_MS have passed.
- *     So it is judged by what came after it, too;
+ *     So it is judged by what came after it, too: when a resolver goes mad all
+ *     of the first ones wait for those that show it, and of many questions at a
+ *     time those for names that do not exist are answered first;
  *  2. in a round of questions the canaries exist, then the name still does not,
  *     then the canaries still exist: a resolver that changes its mind between
  *     two answers is not taken for a sound one;
@@ -37,7 +39,7 @@
 
 #define DOUBT_HOLD_MS 10000
 #define DOUBT_GAP_MS 1000
-#define DOUBT_AGAIN_MS 5000
+#define DOUBT_AGAIN_MS 2000
 
 #define DOUBT_TYPE_MIN 32770 /* record types that mean nothing */
 #define DOUBT_TYPES 32765
@@ -213,7 +215,6 @@ dns_doubts_seen(struct dns_doubts *ds, const char *domain, bool exists)
 {
 	ds->answers++;
 	dns_brake_seen(ds->brake, domain, exists, sys_now(ds->sys));
-	(void)dns_doubts_why(ds);
 }
 
 /* --- questions ----------------------------------------------------------- */

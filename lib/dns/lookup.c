@@ -78,7 +78,7 @@ lookup_add_domain(struct dns_lookup *l, const char *domain)
 
 struct dns_lookup *
 dns_lookup_new(struct sys *sys, struct dns_hostsfile *file,
-    const struct dns_query *q, dns_lookup_done *done)
+    const struct dns_query *q, dns_lookup_done *done, dns_lookup_seen *seen)
 {
 	struct dns_lookup *l = xcalloc(1, sizeof(*l));
 	size_t i;
@@ -86,6 +86,7 @@ dns_lookup_new(struct sys *sys, struct dns_hostsfile *file,
 	l->sys = sys;
 	l->file = file;
 	l->done = done;
+	l->seen = seen;
 	l->configured = q->hosts != NULL && q->hosts->n > 0;
 	l->domain = xstrdup(l->configured ? "smtp-hosts" : "");
 	l->port = q->port;
@@ -378,7 +379,8 @@ lookup_on_mx(struct dns_lookup *l, const struct dns_ask *ask,
 
 	if (!lookup_answered(l, "MX of ", ask->name, ans))
 		return;
-	l->fresh = !ans->kept;
+	if (!ans->kept && !l->configured)
+		l->seen(l, ans->rcode == ns_r_noerror);
 	if (ans->rcode == ns_r_nxdomain) {
 		lookup_none(l, DNS_NO_DOMAIN, ask->name, dns_rcode_text(ans));
 	} else if (ans->n > 0) {

@@ -43,6 +43,8 @@ struct dns_ask {
 
 /* All answers are in; may be called inside dns_lookup_begin. */
 typedef void dns_lookup_done(struct dns_lookup *l);
+/* A name server, not a cache, says whether l->domain exists. */
+typedef void dns_lookup_seen(struct dns_lookup *l, bool exists);
 
 struct dns_lookup {
 	TAILQ_ENTRY(dns_lookup) link; /* mx.c: waiting, active or done */
@@ -58,6 +60,7 @@ struct dns_lookup {
 	struct sys *sys;
 	struct dns_hostsfile *file; /* may be NULL */
 	dns_lookup_done *done;
+	dns_lookup_seen *seen;
 	char *domain; /* cleaned; "" when it was no name; `smtp-hosts` */
 	struct dns_hosts hosts; /* copied; what to begin with */
 	bool configured;	/* smtp-hosts, not MX */
@@ -78,14 +81,13 @@ struct dns_lookup {
 	const char *fail_status; /* literal text */
 	char *fail_text;	 /* some answer was none; NULL: all were */
 	char *missing; /* the first name that does not exist (NXDOMAIN) */
-	bool fresh;    /* a name server has just answered for the domain */
 	enum dns_verdict verdict; /* of a definite answer: */
 	char *why;		  /* why there is no host, or NULL */
 };
 
 /* Copies what it needs of q. Never NULL. */
 struct dns_lookup *dns_lookup_new(struct sys *sys, struct dns_hostsfile *file,
-    const struct dns_query *q, dns_lookup_done *done);
+    const struct dns_query *q, dns_lookup_done *done, dns_lookup_seen *seen);
 /* Ask the first questions. */
 void dns_lookup_begin(struct dns_lookup *l);
 /* Give up what is still asked; what is known is used. */

@@ -63,6 +63,13 @@ dns_on_done(struct dns_lookup *l)
 	loop_timer_set(l->dns->deliver, 0);
 }
 
+/* One more domain that exists, or not. */
+static void
+dns_on_seen(struct dns_lookup *l, bool exists)
+{
+	dns_doubts_seen(l->dns->doubts, l->domain, exists);
+}
+
 /* Wake when the oldest active lookup has no time left. */
 static void
 dns_arm(struct dns *d)
@@ -131,17 +138,13 @@ dns_in_doubt(const struct dns_lookup *l)
 static bool
 dns_finish(struct dns_lookup *l)
 {
-	struct dns *d = l->dns;
-
 	if (l->route != NULL)
 		return (true); /* it was held */
 	l->route = dns_route_make(l);
-	if (l->fresh && !l->configured)
-		dns_doubts_seen(d->doubts, l->domain, !dns_in_doubt(l));
 	if (!dns_in_doubt(l))
 		return (true);
 	dns_move(l, DNS_HELD);
-	dns_doubt_add(d->doubts, &l->doubt, l->missing, dns_on_certain, l);
+	dns_doubt_add(l->dns->doubts, &l->doubt, l->missing, dns_on_certain, l);
 	return (false);
 }
 
@@ -263,7 +266,7 @@ dns_route_start(struct dns *d, const struct dns_query *q, dns_route_cb *cb,
 	char key[24];
 	uint64_t id;
 
-	l = dns_lookup_new(d->sys, d->file, q, dns_on_done);
+	l = dns_lookup_new(d->sys, d->file, q, dns_on_done, dns_on_seen);
 	l->dns = d;
 	l->cb = cb;
 	l->arg = arg;

@@ -103,8 +103,8 @@ start_nsd() {
 }
 
 # start_unbound [-n NAME] [-a ADDRESS@PORT] [SETTING...]: unbound that asks $NSD
-# (or $DNS_BEHIND) for everything; settings are of its section `server:`. Sets
-# UNBOUND, `ADDRESS@PORT`; -a: take that.
+# (or $DNS_BEHIND) for everything; settings are of its section `server:`, other
+# sections may follow. Sets UNBOUND, `ADDRESS@PORT` (-a: that one), UNBOUND_LOG.
 start_unbound() {
 	local name=unbound
 	UNBOUND=$(own_address)@5353
@@ -114,6 +114,7 @@ start_unbound() {
 	done
 	DNS_DIR=$(scratch)/$name
 	mkdir -p "$DNS_DIR"
+	UNBOUND_LOG=$DNS_DIR/log
 	cat >"$DNS_DIR/conf" <<-END
 		server:
 			interface: ${UNBOUND%@*}
@@ -143,13 +144,15 @@ start_unbound() {
 	dns_wait "$UNBOUND"
 }
 
-# start_dns_py NAME COMMAND ARG...: one of dns.py's servers.
+# start_dns_py NAME COMMAND ADDRESS@PORT ARG...: one of dns.py's servers; where
+# it listens is in NAME/address of the scratch directory.
 start_dns_py() {
 	local name=$1
 	shift
 	DNS_DIR=$(scratch)/$name
 	mkdir -p "$DNS_DIR"
 	dns_start "$name" unbound /usr/bin/python3 "$HELPER/dns.py" "$@"
+	echo "$2" >"$DNS_DIR/address"
 	wait_until grep -qs ready "$DNS_DIR/process.out"
 }
 
@@ -158,9 +161,9 @@ stop_dns() {
 	end "$(cat "$(scratch)/$1/pid")" "${2:-TERM}"
 }
 
-# dns_questions [NAME [PATTERN]]: how many that unbound has been asked.
+# dns_questions [PATTERN]: how many such that the last unbound has been asked.
 dns_questions() {
-	grep -c " info: 127\\.[0-9.]* ${2:-}" "$(scratch)/${1:-unbound}/log" || true
+	grep -cE " info: 127\\.[0-9.]* ${1:-}" "$UNBOUND_LOG" || true
 }
 
 # dconf [SETTING...]: a configuration that asks $UNBOUND and sends to the MX,

@@ -2,9 +2,11 @@
 """Name servers that no package has, and a question.
 
 	dns.py ask ADDRESS@PORT NAME [TYPE]	print the response code and the
-						number of answers; 1: no answer
-	dns.py nxdomain ADDRESS@PORT [MINIMUM]	say NXDOMAIN to everything, with
-						a SOA for MINIMUM seconds
+						number of answers, or
+						`truncated`; 1: no answer
+	dns.py say ADDRESS@PORT CODE [MINIMUM]	say NXDOMAIN (REFUSED ...) to
+						everything, with a SOA for
+						MINIMUM seconds
 	dns.py silent ADDRESS@PORT		take questions, say nothing
 	dns.py gate ADDRESS@PORT SERVER@PORT N FILE
 						pass the first N questions on to
@@ -62,7 +64,7 @@ def ask(server, name, rrtype="1"):
     except OSError:
         sys.exit(1)
     flags, _, answers = struct.unpack("!3H", reply[2:8])
-    print(CODES[flags & 15], answers)
+    print(CODES[flags & 15], "truncated" if flags & 0x200 else answers)
 
 
 def listens():
@@ -84,14 +86,15 @@ def serve(at, reply):
         print(n, flush=True)
 
 
-def nxdomain(at, minimum=None):
+def say(at, code, minimum=None):
     soa = b""
+    flags = 0x8180 | CODES.index(code)
     if minimum is not None:
         data = b"\0\0" + struct.pack("!5I", 1, 60, 60, 60, int(minimum))
         soa = b"\0" + struct.pack("!2HIH", 6, 1, int(minimum), len(data)) + data
 
     def reply(p):
-        return (p[:2] + b"\x81\x83" + struct.pack("!4H", 1, 0, bool(soa), 0) +
+        return (p[:2] + struct.pack("!5H", flags, 1, 0, bool(soa), 0) +
             p[12:question_end(p)] + soa)
 
     serve(at, reply)
@@ -148,5 +151,4 @@ def gate(at, server, limit, path):
 
 
 if __name__ == "__main__":
-    {"ask": ask, "nxdomain": nxdomain, "silent": silent,
-        "gate": gate}[sys.argv[1]](*sys.argv[2:])
+    {"ask": ask, "say": say, "silent": silent, "gate": gate}[sys.argv[1]](*sys.argv[2:])
