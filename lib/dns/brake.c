@@ -106,8 +106,6 @@ brake_insert(struct dns_brake *b, const char *name, bool exists, int64_t at)
 {
 	struct seen *s = map_get(&b->names, name), *older;
 
-	if (s != NULL && s->at > at)
-		return;
 	if (s != NULL)
 		brake_drop(b, s);
 	s = xcalloc(1, sizeof(*s));
@@ -132,6 +130,18 @@ dns_brake_seen(struct dns_brake *b, const char *domain, bool exists,
 	b->changed = true;
 	brake_insert(b, domain, exists, now);
 	brake_trim(b, now);
+}
+
+void
+dns_brake_exists(struct dns_brake *b, const char *domain)
+{
+	struct seen *s = map_get(&b->names, domain);
+
+	if (s == NULL || s->exists)
+		return;
+	s->exists = true;
+	b->none--;
+	b->changed = true;
 }
 
 void
@@ -234,6 +244,7 @@ int
 dns_brake_parse(struct dns_brake *b, char *text, int64_t now, struct verr *err)
 {
 	struct seen *s = xcalloc(DNS_BRAKE_RING + 1, sizeof(*s));
+	const struct seen *old;
 	const char *why;
 	char *line = NULL;
 	int64_t at;
@@ -247,8 +258,11 @@ dns_brake_parse(struct dns_brake *b, char *text, int64_t now, struct verr *err)
 			if (!end && brake_parse_seen(line, &s[n++]) == -1)
 				break;
 		}
-	for (i = 0; i < n && end; i++)
-		brake_insert(b, s[i].name, s[i].exists, s[i].at);
+	for (i = 0; i < n && end; i++) {
+		old = map_get(&b->names, s[i].name);
+		if (old == NULL || old->at < s[i].at)
+			brake_insert(b, s[i].name, s[i].exists, s[i].at);
+	}
 	brake_trim(b, now);
 	free(s);
 	return (end ?

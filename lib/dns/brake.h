@@ -31,6 +31,8 @@ void dns_brake_free(struct dns_brake *b);
 /* A name server just said whether domain (clean) exists. now: wall seconds. */
 void dns_brake_seen(struct dns_brake *b, const char *domain, bool exists,
     int64_t now);
+/* Of this domain it was said that it does not exist: it does. */
+void dns_brake_exists(struct dns_brake *b, const char *domain);
 /* What became of the canary: NULL: well; else a text that is copied. */
 void dns_brake_canary(struct dns_brake *b, const char *fault);
 /* Does the canary fail, as far as is known? */

@@ -280,10 +280,13 @@ doubt_on_again(void *arg, const struct resolver_answer *ans)
 
 	d->ask = 0;
 	d->state = DOUBT_ANSWERED;
-	if (ans->bogus || ans->rcode != ns_r_nxdomain)
-		d->fault = ans->rcode == ns_r_noerror && !ans->bogus ?
-		    "asked again, DNS says that it exists" :
-		    "asked again, DNS does not say so";
+	if (!ans->bogus && ans->rcode == ns_r_noerror) {
+		/* a cache had the other answer, from a bad time */
+		dns_brake_exists(d->all->brake, d->name);
+		d->fault = "asked again, DNS says that it exists";
+	} else if (ans->bogus || ans->rcode != ns_r_nxdomain) {
+		d->fault = "asked again, DNS does not say so";
+	}
 	doubt_answered(d->all);
 }
 
@@ -313,7 +316,9 @@ doubt_canary_answered(struct dns_doubts *ds)
 	if (--ds->pending > 0)
 		return;
 	dns_brake_canary(ds->brake, ds->lies || !ds->exists ? ds->fault : NULL);
-	if (dns_doubts_why(ds) == NULL && ds->stage == STAGE_BEFORE &&
+	(void)dns_doubts_why(ds);
+	/* also while too many do not exist: this may be what lets go */
+	if (!dns_brake_canary_failed(ds->brake) && ds->stage == STAGE_BEFORE &&
 	    !TAILQ_EMPTY(&ds->round))
 		doubt_ask_again(ds);
 	else
@@ -435,7 +440,7 @@ doubt_begin(struct dns_doubts *ds)
 		doubt_ask_canaries(ds, STAGE_BEFORE);
 		return;
 	}
-	if (dns_doubts_why(ds) != NULL)
+	if (dns_brake_canary_failed(ds->brake))
 		doubt_settle(ds);
 	if (dns_brake_canary_failed(ds->brake) || !TAILQ_EMPTY(&ds->round))
 		loop_timer_set(ds->wake, ds->next > now ? ds->next - now : 0);

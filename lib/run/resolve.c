@@ -136,8 +136,9 @@ resolve_load_cache(struct worker *w)
 	buf_release(&b);
 }
 
+/* tell: what is wrong with it. */
 static void
-resolve_load_brake(struct worker *w)
+resolve_load_brake(struct worker *w, bool tell)
 {
 	struct buf b = BUF_INIT;
 	struct verr err = VERR_INIT;
@@ -150,7 +151,7 @@ resolve_load_brake(struct worker *w)
 		    &err);
 	else if (errno == ENOENT)
 		rc = 0;
-	if (rc == -1)
+	if (rc == -1 && tell)
 		resolve_complain("brake", &err);
 	buf_release(&b);
 }
@@ -180,7 +181,7 @@ resolve_write_all(struct worker *w)
 		buf_clear(&b);
 	}
 	if (dns_brake_changed(dns_brake(w->dns))) {
-		resolve_load_brake(w);
+		resolve_load_brake(w, false);
 		dns_brake_format(dns_brake(w->dns), sys_now(w->sys), &b);
 		resolve_write(w, "brake", &b);
 	}
@@ -256,7 +257,7 @@ resolve_begin(struct worker *w, struct resolver *r, const char *key)
 	dns_set_watch(w->dns, resolve_on_brake, w);
 	resolve_canaries(w);
 	resolve_load_cache(w);
-	resolve_load_brake(w);
+	resolve_load_brake(w, true);
 	rs->next_save = loop_now(w->loop) + RESOLVE_SAVE_MS;
 }
 

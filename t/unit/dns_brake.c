@@ -80,6 +80,11 @@ test_distinct(void **state)
 	assert_string_equal(dns_brake_why(b, NOW),
 	    "13 of the last 42 domains do not exist");
 	/* They do exist, after all. */
+	dns_brake_exists(b, "bad.example");
+	dns_brake_exists(b, "bad.example");
+	dns_brake_exists(b, "other.example");
+	assert_string_equal(dns_brake_why(b, NOW),
+	    "12 of the last 42 domains do not exist");
 	see(b, "bad", 12, true, NOW);
 	assert_null(dns_brake_why(b, NOW));
 	/* What is asked for often stays, what is not goes. */

@@ -470,6 +470,27 @@ test_mid_run(void **state)
 	bench_close(&b);
 }
 
+/* A cache keeps the bad answers: the second look shows it, and lets go. */
+static void
+test_stale(void **state)
+{
+	struct got g = { 0 };
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "x", 0);
+	start_many(&b, &g, "bad", 40);
+	settle(&b);
+	assert_int_equal(g.n[DNS_TEMPORARY], 40);
+	assert_non_null(dns_braked(b.dns));
+	b.mad.script = "e";
+	start_many(&b, &g, "bad", 40);
+	settle(&b);
+	assert_int_equal(g.n[DNS_TEMPORARY], 80);
+	assert_null(dns_braked(b.dns));
+	bench_close(&b);
+}
+
 /* What is asked meanwhile has its say first. */
 static void
 test_hold(void **state)
@@ -618,6 +639,7 @@ main(void)
 		cmocka_unit_test(test_no_mx),
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_mid_run),
+		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_hold),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_cancel),
