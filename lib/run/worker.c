@@ -400,6 +400,7 @@ int
 worker_begin(struct worker *w, struct verr *err)
 {
 	TAILQ_INIT(&w->hungry);
+	TAILQ_INIT(&w->lookers);
 	TAILQ_INIT(&w->sessions);
 	TAILQ_INIT(&w->works);
 	heap_init(&w->wakes, sizeof(struct sched_wake), sched_wake_cmp);

@@ -69,8 +69,9 @@ struct worker {
 	struct work_list works; /* open batches */
 	struct dns_net *allow;	/* allow-special-destination */
 	size_t n_allow;
-	struct heap wakes;	  /* struct sched_wake */
-	struct queue_list hungry; /* want a new session */
+	struct heap wakes;	   /* struct sched_wake */
+	struct queue_list hungry;  /* want a new session */
+	struct queue_list lookers; /* want a look-up, and there are too many */
 	struct pause_list *pauses;
 
 	unsigned int n_sess;   /* sessions that live */
