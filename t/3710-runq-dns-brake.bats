@@ -245,3 +245,24 @@ log_has() {
 some_bounced() {
 	grep -qs '^b,' "$P"/spool/acct/*.live
 }
+
+# bats test_tags=slow
+@test "P40: questions that hang hold up nothing whose answer is known" {
+	local run
+	start_dns_py gate gate "$(own_address)@5397" "$NSD" h 1 "$P/closed"
+	DNS_BEHIND=$(cat "$(scratch)/gate/address")
+	start_unbound 'qname-minimisation: no'
+	dconf 'retry-after = 1h'
+	start runq "$P/bin/vmta-runq" --linger 60s
+	run=$STARTED
+	to 0 0 'good%.example'
+	wait_until sink_has 1
+	kill -s STOP "$run"
+	to 0 699 'h%.example'
+	send --at +4s a@good0.example # then they stand in line
+	kill -s CONT "$run"
+	wait_until sink_has 2
+	# while all of them hang
+	equal '' "$(log_lines queue-deferred)"
+	end "$run" KILL
+}

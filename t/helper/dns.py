@@ -8,10 +8,12 @@
 						everything, with a SOA for
 						MINIMUM seconds
 	dns.py silent ADDRESS@PORT		take questions, say nothing
-	dns.py gate ADDRESS@PORT SERVER@PORT N FILE
-						pass the first N questions on to
-						SERVER, make FILE, and hold the
-						others until FILE is gone again
+	dns.py gate ADDRESS@PORT SERVER@PORT LETTER N FILE
+						pass questions on to SERVER; of
+						those for names that begin with
+						LETTER the first N, then make
+						FILE, and hold the others until
+						FILE is gone again
 
 UDP only. Servers print a line when they listen, and one with the number of
 questions when they are ended.
@@ -104,7 +106,7 @@ def silent(at):
     serve(at, lambda p: None)
 
 
-def gate(at, server, limit, path):
+def gate(at, server, letter, limit, path):
     """Each peer has a socket of its own towards the server."""
     front = udp(at)
     poll = select.epoll()
@@ -136,7 +138,9 @@ def gate(at, server, limit, path):
                 answer(fd)
                 continue
             packet, peer = front.recvfrom(65535)
-            if left > 0:
+            if packet[13:14] != letter.encode():
+                forward(packet, peer)
+            elif left > 0:
                 forward(packet, peer)
                 left -= 1
                 if left == 0:
