@@ -19,6 +19,7 @@
 #include "spool/name.h"
 
 struct worker;
+struct queue_list;
 struct rvmta;
 struct route;
 struct bouncer;
@@ -81,7 +82,7 @@ struct queue {
 	uint32_t seen;	    /* recipients of late, */
 	uint32_t refused;   /* and those of them that the peer refused */
 
-	bool hungry; /* wants the scheduler: in the worker's list */
+	struct queue_list *line; /* the worker's hungry or lookers, or NULL */
 	TAILQ_ENTRY(queue) entry;
 	bool active; /* has work: in its route's list */
 	TAILQ_ENTRY(queue) active_entry;

@@ -69,6 +69,7 @@ route_drop(struct worker *w, struct queue *q)
 		dns_route_cancel(w->dns, q->lookup);
 		q->lookup = 0;
 		w->n_lookup--;
+		worker_kick(w); /* another may have its place */
 	}
 	if (r == NULL)
 		return;

@@ -1,6 +1,8 @@
 /*
  * Scheduling. Queues that have work and may want a connection stand in the
  * worker's hungry list. Each is asked in turn: blocked? route known? limits?
+ * What wants a look-up, while too many are under way, waits in a line of its
+ * own: a resolver that does not answer must not hold up what it has answered.
  * One connection probes a target that is not known to work; when it is ready,
  * more follow, up to the limits and to what there is to send.
  */
@@ -214,6 +216,38 @@ sched_connect(struct worker *w, struct queue *q, size_t *budget)
 		queue_wait_slot(w, q);
 }
 
+/* q waits in that line, or goes on waiting where it does. */
+static void
+sched_line(struct queue *q, struct queue_list *line)
+{
+	if (q->line != NULL)
+		return;
+	q->line = line;
+	TAILQ_INSERT_TAIL(line, q, entry);
+}
+
+/* q leaves its line. */
+static void
+sched_unline(struct queue *q)
+{
+	TAILQ_REMOVE(q->line, q, entry);
+	q->line = NULL;
+}
+
+/* Those that wait for look-ups stand in nobody's way: as many as may, now. */
+static void
+sched_lookers(struct worker *w)
+{
+	size_t n = w->n_lookup;
+	struct queue *q;
+
+	for (; n < SCHED_LOOKUPS && (q = TAILQ_FIRST(&w->lookers)) != NULL;
+	     n++) {
+		sched_unline(q);
+		sched_line(q, &w->hungry);
+	}
+}
+
 /* One queue of the hungry list. */
 static void
 sched_queue(struct worker *w, struct queue *q, size_t *budget)
@@ -246,7 +280,7 @@ sched_queue(struct worker *w, struct queue *q, size_t *budget)
 	}
 	if (!route_usable(w, q)) {
 		if (w->n_lookup >= SCHED_LOOKUPS)
-			queue_wait_slot(w, q);
+			sched_line(q, &w->lookers);
 		else
 			route_lookup(w, q);
 		return;
@@ -259,28 +293,28 @@ sched_queue(struct worker *w, struct queue *q, size_t *budget)
 void
 queue_wait_slot(struct worker *w, struct queue *q)
 {
-	if (q->hungry)
-		return;
-	q->hungry = true;
-	TAILQ_INSERT_TAIL(&w->hungry, q, entry);
+	sched_line(q, &w->hungry);
 }
 
 void
 sched_run(struct worker *w)
 {
-	struct queue *q, *last = TAILQ_LAST(&w->hungry, queue_list);
+	struct queue *q, *last;
 	size_t budget = SCHED_BURST;
-	bool end = last == NULL || w->stopping;
+	bool end;
 
+	sched_lookers(w);
+	last = TAILQ_LAST(&w->hungry, queue_list);
+	end = last == NULL || w->stopping;
 	while (!end && budget > 0 && (q = TAILQ_FIRST(&w->hungry)) != NULL) {
 		end = q == last;
-		TAILQ_REMOVE(&w->hungry, q, entry);
-		q->hungry = false;
+		sched_unline(q);
 		sched_queue(w, q, &budget);
-		end = end || q->limited == LIMIT_TOTAL_CONNS ||
-		    w->n_lookup >= SCHED_LOOKUPS;
+		end = end || q->limited == LIMIT_TOTAL_CONNS;
 	}
-	if (budget == 0)
+	if (budget == 0 ||
+	    (!TAILQ_EMPTY(&w->lookers) && w->n_lookup < SCHED_LOOKUPS &&
+		!w->stopping))
 		worker_kick(w);
 }
 
