@@ -469,7 +469,7 @@ lex_spool(const char *p, size_t n, struct buf *ret_spool)
 			if (lex_is_escaped(&l))
 				return (-1);
 			lex_unquote(&l, ret_spool);
-			return (1);
+			return (ret_spool->len > 0 ? 1 : 0);
 		}
 		depth += t == T_OPEN ? 1 : t == T_CLOSE ? -1 : 0;
 		if (stage == 1 && t == T_EQUAL)

@@ -15,7 +15,7 @@ int lex_clean(const char *p, size_t n, unsigned file, struct buf *ret_clean,
     int *ret_line, struct buf *ret_why);
 /*
  * The value of `spool =` at the top level of p[0..n]: appended to
- * ret_spool. 1 when it is there, 0 when not (or the text is no
+ * ret_spool. 1 when it is there, 0 when not (or it is empty, or the text is no
  * configuration), -1 when only the parser can tell (escapes).
  */
 int lex_spool(const char *p, size_t n, struct buf *ret_spool);

@@ -132,10 +132,12 @@ finish_header(struct message *m, size_t size, bool sep, struct verr *err)
 	return (0);
 }
 
-/* Is it a `From ` line of an mbox, perhaps quoted? */
+/* Is it a `From ` line of an mbox, perhaps quoted, and not a field From? */
 static bool
 is_from_line(const char *p, size_t n)
 {
+	if (field_name_len(p, n) > 0)
+		return (false);
 	while (n > 0 && *p == '>')
 		p++, n--;
 	return (n >= 5 && memcmp(p, "From ", 5) == 0);

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/files.bash"
 
 bad=0
-mapfile -t texts < <(files . ':!t/data' ':!t/fuzz' | xargs -d '\n' grep -lI .)
+mapfile -t texts < <(files . ':!t/data' ':!t/fuzz/corpus' | xargs -d '\n' grep -lI .)
 grep -nE '[ 	]+$' "${texts[@]}" && bad=1
 grep -n $'\r' "${texts[@]}" && bad=1
 for f in "${texts[@]}"; do

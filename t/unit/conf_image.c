@@ -310,6 +310,23 @@ test_spool_escaped(void **state)
 	assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c, NULL), -1);
 }
 
+/* '' is the default: its image is found, and stays in force. */
+static void
+test_spool_empty(void **state)
+{
+	struct conf *c;
+
+	(void)state;
+	put_file(MAIN, "spool = ''\n");
+	conf_unref(open_main());
+	assert_true(image_inode() != 0);
+	put_file(MAIN, "spool = '' bogus = 1\n");
+	c = open_main();
+	assert_non_null(conf_stale(c));
+	assert_string_equal(conf_spool(c), in_scratch("spool"));
+	conf_unref(c);
+}
+
 /* No state directory, or a file as new as now: it works without an image. */
 static void
 test_not_stored(void **state)
@@ -361,6 +378,7 @@ main(void)
 		SCRATCH_TEST(test_other_main),
 		SCRATCH_TEST(test_spool),
 		SCRATCH_TEST(test_spool_escaped),
+		SCRATCH_TEST(test_spool_empty),
 		SCRATCH_TEST(test_not_stored),
 		SCRATCH_TEST(test_default_path),
 	};

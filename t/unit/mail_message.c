@@ -135,7 +135,9 @@ test_header(void **state)
 		/* mbox lines at the very start */
 		{ "From joe Mon\nA: b\n\nFrom x\n", "A: b\r\n\r\nFrom x\r\n" },
 		{ ">From joe\nFrom joe\nA: b\n", "A: b\r\n" },
-		{ "From joe", "" }, { "From: joe\n\n", "From: joe\r\n\r\n" },
+		{ "From joe", "" },
+		{ "From : joe\nA: b\n\n", "From : joe\r\nA: b\r\n\r\n" },
+		{ "From: joe\n\n", "From: joe\r\n\r\n" },
 		{ "A: b\nFrom joe\n", "A: b\r\n\r\nFrom joe\r\n" },
 		{ "Subject\n: x\n", "\r\nSubject\r\n: x\r\n" }
 	};
