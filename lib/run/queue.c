@@ -102,6 +102,8 @@ queue_set(struct worker *w, struct queue *q)
 	q->set = queue_intern(w, &set);
 	q->set_gen = w->conf_gen;
 	q->slots.max = q->set->max_smtp_out;
+	q->shunned = 0;
+	q->failed_from = 0;
 	return (q->set);
 }
 

@@ -72,7 +72,10 @@ struct queue {
 
 	struct route *route; /* NULL: to be looked up */
 	uint64_t lookup;     /* a look-up under way, 0: none */
-	size_t target;	     /* which target of the route is tried next */
+	uint64_t failed[2];  /* bits: targets of the route that failed, */
+	size_t target;	     /* and the first that did not */
+	uint64_t shunned;    /* bits: source addresses that get no connection */
+	size_t failed_from;  /* the one that failed last, + 1 */
 
 	int64_t hold_until; /* monotonic ms: no new connection before */
 	uint32_t seen;	    /* recipients of late, */

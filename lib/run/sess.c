@@ -25,7 +25,6 @@
 #define SESS_REFUSALS 64    /* messages refused here before others run */
 #define SESS_HOLD_MS 10000  /* no new connection beside working ones */
 #define SESS_LOCAL_MS 10000 /* after a fault of this machine */
-#define WORK_OPEN_MAX 512   /* open batches before queues share less */
 
 static bool sess_next(struct sess *s);
 
@@ -36,6 +35,55 @@ sess_limits(struct worker *w, struct queue *q,
 	ret_list[0] = &q->slots.lim;
 	ret_list[1] = &q->vmta->slots.lim;
 	ret_list[2] = &w->total_slots.lim;
+}
+
+/* May s make the room that a queue of its route waits for? */
+static bool
+sess_crowded(const struct sess *s)
+{
+	const struct queue *q = s->route->crowded;
+
+	/* one of its own slots, or, since it has none, one of its route's */
+	return (q != NULL &&
+	    (s->queue == q || q->n_starting + q->n_ready == 0));
+}
+
+size_t
+sess_from(const struct queue *q, const char *source)
+{
+	bool full = q->slots.max > 0 && q->slots.used >= q->slots.max;
+	const struct sess *s;
+	size_t n = 0;
+
+	if (q->route == NULL)
+		return (0);
+	TAILQ_FOREACH (s, &q->route->sess, mate)
+		if ((s->queue == q || (s->best && !full)) &&
+		    strcmp(s->source, source) == 0)
+			n++;
+	return (n);
+}
+
+/* Out of its route, where others may have waited for its place. */
+static void
+sess_leave_route(struct sess *s)
+{
+	struct route *r = s->route;
+	struct worker *w = s->w;
+	struct queue *q;
+
+	if (s->resting)
+		TAILQ_REMOVE(&r->idle, s, waiting);
+	TAILQ_REMOVE(&r->sess, s, mate);
+	r->n_sess--;
+	if (sess_crowded(s)) { /* here is the room */
+		q = r->crowded;
+		r->crowded = NULL;
+		queue_kick(w, q);
+	}
+	if (!TAILQ_EMPTY(&r->active))
+		queue_kick(w, TAILQ_FIRST(&r->active));
+	route_unref(w, r);
 }
 
 /* Out of all lists and counters; the connection is gone already. */
@@ -49,8 +97,7 @@ sess_end(struct sess *s)
 	wal_forget(w, s);
 	if (s->in_txn)
 		work_return(w, &s->txn);
-	if (s->resting)
-		TAILQ_REMOVE(&s->route->idle, s, waiting);
+	sess_leave_route(s);
 	if (s->ready)
 		q->n_ready--;
 	else
@@ -63,10 +110,6 @@ sess_end(struct sess *s)
 		log_event(LOG_LV_INFO, "session-end", "queue", q->name,
 		    "session", s->id, "messages", log_num((int64_t)s->messages),
 		    "delivered", log_num((int64_t)s->delivered), NULL);
-	s->route->n_sess--;
-	if (!TAILQ_EMPTY(&s->route->active)) /* one that counted on it */
-		queue_kick(w, TAILQ_FIRST(&s->route->active));
-	route_unref(w, s->route);
 	loop_timer_free(s->idle);
 	txn_release(&s->txn);
 	buf_release(&s->esmtp);
@@ -121,13 +164,34 @@ sess_target_failed(struct worker *w, struct queue *q, const struct route *r,
 		retry_bounce_queue(w, q, cause, 0);
 		return;
 	}
-	if (target == q->target)
-		q->target++;
+	route_target_failed(q, target);
 	if (q->target >= r->dns->n) {
 		retry_queue_failed(w, q, cause);
 		route_drop(w, q);
-		q->target = 0;
+		route_target_reset(q);
 	}
+}
+
+/*
+ * A connection from this address did not come about. When the peer said so,
+ * or others of the queue do come about, the address is to blame, and what
+ * waits for it may leave from another one.
+ */
+static void
+sess_shun(const struct sess *s, const struct smtp_failure *why)
+{
+	struct queue *q = s->queue;
+	const struct sess *o;
+
+	if (s->conf_gen != s->w->conf_gen)
+		return; /* its number is another address's now */
+	q->failed_from = s->source_i + 1;
+	if (s->source_i >= 64 || (why->code == 0 && q->n_ready == 0))
+		return;
+	TAILQ_FOREACH (o, &s->route->sess, mate)
+		if (o->ready && strcmp(o->source, s->source) == 0)
+			return; /* it is one too many, no more */
+	q->shunned |= 1ull << s->source_i;
 }
 
 /* Does no way lead to the target (IPv6, say), and another one is left? */
@@ -135,11 +199,13 @@ static bool
 sess_no_way(const struct sess *s, const struct smtp_failure *why)
 {
 	const struct queue *q = s->queue;
+	size_t i, n = s->route->dns->n, left = 0;
 
+	for (i = 0; i < n; i++)
+		left += i != s->target && !route_target_is_failed(q, i);
 	return (why->stage == SMTP_STAGE_CONNECT &&
 	    (why->errnum == ENETUNREACH || why->errnum == EHOSTUNREACH) &&
-	    why->blame == SMTP_BLAME_LOCAL && q->route == s->route &&
-	    q->target == s->target && q->target + 1 < q->route->dns->n);
+	    why->blame == SMTP_BLAME_LOCAL && q->route == s->route && left > 0);
 }
 
 bool
@@ -172,13 +238,16 @@ sess_broke(struct sess *s, const struct smtp_failure *why)
 	else
 		q->n_starting--;
 	if (sess_no_way(s, why))
-		q->target++; /* another address may be in reach */
+		route_target_failed(q, s->target); /* another is in reach? */
 	else if (why->blame == SMTP_BLAME_LOCAL)
 		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
 	else if (why->blame == SMTP_BLAME_SOURCE || sess_source_gone(s))
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SESS_LOCAL_MS);
-	else
+	else {
+		if (!s->ready)
+			sess_shun(s, why);
 		sess_target_failed(w, q, s->route, target, &cause);
+	}
 	if (s->ready)
 		q->n_ready++;
 	else
@@ -207,6 +276,21 @@ sess_on_closed(void *arg, struct smtp_conn *c, const struct smtp_failure *why)
 	sess_end(s);
 }
 
+/* From this address connections come about, unlike from the one before. */
+static void
+sess_gets_through(const struct sess *s)
+{
+	struct queue *q = s->queue;
+
+	if (s->conf_gen != s->w->conf_gen)
+		return;
+	if (q->step > 1 && q->failed_from > 0 && q->failed_from <= 64)
+		q->shunned |= 1ull << (q->failed_from - 1);
+	if (s->source_i < 64)
+		q->shunned &= ~(1ull << s->source_i);
+	q->failed_from = 0;
+}
+
 static void
 sess_on_ready(void *arg, struct smtp_conn *c)
 {
@@ -215,6 +299,7 @@ sess_on_ready(void *arg, struct smtp_conn *c)
 	s->ready = true;
 	s->queue->n_starting--;
 	s->queue->n_ready++;
+	sess_gets_through(s);
 	s->w->count.sessions++;
 	smtp_ehlo_names(smtp_conn_caps(c), &s->esmtp);
 	if (s->queue->set->log_connections)
@@ -329,7 +414,8 @@ sess_take(struct sess *s, struct queue *q)
 	if (q->route == s->route)
 		route_activate(q);
 	if (!sess_may_serve(s, q) ||
-	    !work_take(s->w, q, s->source, sess_rcpt_max(s), &s->txn))
+	    !work_take(s->w, q, s->source, sess_crowded(s), sess_rcpt_max(s),
+		&s->txn))
 		return (false);
 	sess_adopt(s, q);
 	return (true);
@@ -440,7 +526,7 @@ sess_on_idle(void *arg)
 static void
 sess_rest(struct sess *s)
 {
-	if (s->queue->set->connection_idle_timeout == 0) {
+	if (s->queue->set->connection_idle_timeout == 0 || sess_crowded(s)) {
 		sess_quit(s);
 		return;
 	}
@@ -501,6 +587,21 @@ sess_reuse(struct worker *w, struct queue *q)
 	return (took);
 }
 
+void
+sess_make_room(struct queue *q)
+{
+	bool own = q->n_starting + q->n_ready > 0;
+	struct sess *s;
+
+	TAILQ_FOREACH (s, &q->route->idle, waiting)
+		if (!own || s->queue == q) {
+			sess_quit(s);
+			return;
+		}
+	if (q->route->crowded == NULL)
+		q->route->crowded = q;
+}
+
 /* The settings of q in the words of lib/smtp. */
 static void
 sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
@@ -528,9 +629,10 @@ sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
 }
 
 void
-sess_open(struct worker *w, struct queue *q, const struct dns_target *target,
-    size_t index, const struct source *src)
+sess_open(struct worker *w, struct queue *q, size_t index,
+    const struct source *src)
 {
+	const struct dns_target *target = &q->route->dns->target[index];
 	struct smtp_target to = { .host = target->host };
 	struct smtp_source from = { .addr = src->addr,
 		.addr_len = src->len,
@@ -544,7 +646,9 @@ sess_open(struct worker *w, struct queue *q, const struct dns_target *target,
 	s->w = w;
 	s->queue = q;
 	s->route = route_ref(q->route);
+	TAILQ_INSERT_TAIL(&s->route->sess, s, mate);
 	s->route->n_sess++;
+	(void)rvmta_has(w, q->vmta, src->text, &s->source_i);
 	s->conf_gen = w->conf_gen;
 	s->target = index;
 	s->best = target->pref == q->route->dns->target[0].pref;
