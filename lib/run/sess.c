@@ -25,6 +25,7 @@
 #define SESS_REFUSALS 64    /* messages refused here before others run */
 #define SESS_HOLD_MS 10000  /* no new connection beside working ones */
 #define SESS_LOCAL_MS 10000 /* after a fault of this machine */
+#define SESS_GREET_MS 5000  /* for a greeting that nobody needs any more */
 
 static bool sess_next(struct sess *s);
 
@@ -602,6 +603,22 @@ sess_make_room(struct queue *q)
 		q->route->crowded = q;
 }
 
+void
+sess_sweep(struct worker *w)
+{
+	int64_t before = loop_now(w->loop) - SESS_GREET_MS;
+	struct sess *s, *next;
+
+	for (s = TAILQ_FIRST(&w->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->ready || s->opened > before ||
+		    queue_has_work(w, s->queue))
+			continue;
+		smtp_conn_abort(s->conn);
+		sess_end(s);
+	}
+}
+
 /* The settings of q in the words of lib/smtp. */
 static void
 sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
@@ -649,6 +666,7 @@ sess_open(struct worker *w, struct queue *q, size_t index,
 	TAILQ_INSERT_TAIL(&s->route->sess, s, mate);
 	s->route->n_sess++;
 	(void)rvmta_has(w, q->vmta, src->text, &s->source_i);
+	s->opened = loop_now(w->loop);
 	s->conf_gen = w->conf_gen;
 	s->target = index;
 	s->best = target->pref == q->route->dns->target[0].pref;

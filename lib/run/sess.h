@@ -35,6 +35,7 @@ struct sess {
 	char source[SOURCE_TEXT];
 	size_t source_i;       /* which of the VirtualMTA's, then */
 	unsigned int conf_gen; /* of the configuration it was opened under */
+	int64_t opened;	       /* monotonic ms */
 	size_t target;	       /* index into the route */
 	bool best;	       /* target is of the best preference */
 	bool ready;
@@ -69,6 +70,8 @@ size_t sess_from(const struct queue *q, const char *source);
  * one that rests ends, or the next one that has no mail of its own address.
  */
 void sess_make_room(struct queue *q);
+/* End sessions that nobody greets when there is nothing left for them. */
+void sess_sweep(struct worker *w);
 /* Let an idle session of q's route take its work; true when one did. */
 bool sess_reuse(struct worker *w, struct queue *q);
 /* End all sessions: at once (abort), or when their message is done. */
