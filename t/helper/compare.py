@@ -85,8 +85,8 @@ def from_maildir(path):
         with open(where, "rb") as f:
             data = f.read()
         sender = re.search(rb"^Return-Path: <m-(\d+)@", data, re.M | re.I)
-        rcpt = re.search(rb"^(?:X-Original|Envelope)-To: (.*)$", data,
-                         re.M | re.I)
+        rcpt = re.search(rb"^(?:X-Original|Envelope|Delivered)-To: (.*)$",
+                         data, re.M | re.I)
         yield Arrived(int(sender.group(1)), [rcpt.group(1).decode()], data,
                       where)
 

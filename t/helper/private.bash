@@ -13,7 +13,7 @@ need_private() {
 		skip "needs mount namespaces"
 }
 
-# private_users FILE NAME:UID...: DIR/passwd and DIR/group, those of the
+# private_users DIR NAME:UID...: DIR/passwd and DIR/group, those of the
 # machine and these (each with a group of its name and number).
 private_users() {
 	local dir=$1 name id
@@ -28,8 +28,9 @@ private_users() {
 }
 
 # start_private NAME DIR COMMAND...: start it (as start does) with DIR/passwd
-# and DIR/group for the machine's. DIR/mounts has a line `PARENT NAME FROM` for
-# each directory FROM that shall be PARENT/NAME: PARENT is empty but for these.
+# and DIR/group for the machine's. DIR/mounts has a line `FROM TO` for each
+# directory FROM that shall be TO; where the machine has no such TO, all of the
+# directory above is empty but for what is mounted there.
 start_private() {
 	local name=$1 dir=$2
 	shift 2
@@ -39,13 +40,12 @@ start_private() {
 		shift
 		mount --bind "$dir/passwd" /etc/passwd
 		mount --bind "$dir/group" /etc/group
-		while read -r parent name from; do
-			[ -e "$dir/.on$parent" ] || {
-				mkdir -p "$dir/.on$parent"
-				mount -t tmpfs -o mode=755 none "$parent"
+		while read -r from to; do
+			[ -e "$to" ] || {
+				mount -t tmpfs -o mode=755 none "${to%/*}"
+				mkdir "$to"
 			}
-			mkdir -p "$parent/$name"
-			mount --bind "$from" "$parent/$name"
+			mount --bind "$from" "$to"
 		done <"$dir/mounts"
 		exec "$@"' bash "$dir" "$@"
 }
