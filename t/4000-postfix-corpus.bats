@@ -6,53 +6,23 @@
 load helper/common
 load helper/postfix
 load helper/runq
+load helper/corpus
 
-# Once for all tests: a spool into which the corpus was injected one by one,
-# and one into which it came as a stream.
 setup_file() {
-	export CORPUS=$BATS_FILE_TMPDIR/corpus
-	python3 "$HELPER/gen.py" corpus "$CORPUS"
-	export RCPTS
-	RCPTS=$(cat "$CORPUS"/*.rcpt | wc -l)
-	make_prefix
-	export SINGLE=$P
-	SINK_PORT=1 rconf1
-	for eml in "$CORPUS"/*.eml; do
-		mapfile -t rcpts <"${eml%.eml}.rcpt"
-		inject -f "m-$(basename "$eml" .eml)@sender.example" \
-			"${rcpts[@]}" <"$eml" || return 1
-	done
-	waiting "$RCPTS"
-	make_prefix
-	export STREAM=$P
-	SINK_PORT=1 rconf1
-	python3 "$HELPER/corpus.py" bsmtp "$CORPUS" |
-		inject --bsmtp >"$BATS_FILE_TMPDIR/said"
-	equal 'accepted 300 rejected 0 suppressed 0' \
-		"$(cat "$BATS_FILE_TMPDIR/said")"
-	waiting "$RCPTS"
+	corpus_inject
 }
 
 teardown() {
 	end_test
 }
 
-# loaded SPOOL: a prefix with a copy of that spool.
-loaded() {
-	make_prefix
-	cp -a "$1/spool/." "$P/spool"
-}
-
 # to_postfix SPOOL [SETTING...]: deliver to the Postfix, compare.
 to_postfix() {
-	loaded "$1"
-	HOSTS="'[${POSTFIX_ADDR%:*}]:${POSTFIX_ADDR##*:}'" rconf1 "${@:2}"
-	deliver
+	to_peer "$1" "$POSTFIX_ADDR" "${@:2}"
 	all_final "$RCPTS"
 	equal "d=$RCPTS r=$RCPTS" "$(types)"
 	wait_until postfix_has "$RCPTS"
-	python3 "$HELPER/compare.py" "$CORPUS" \
-		--maildir "$POSTFIX_DIR/mail/maildir"
+	same_in_maildir "$POSTFIX_DIR/mail/maildir"
 	# Postfix compares its own clock with that of its file system; on a busy
 	# machine they differ by a second now and then, which is no fault of ours.
 	! grep -E 'warning|fatal|error|panic' "$POSTFIX_DIR/log" |
@@ -123,14 +93,6 @@ same_at_sink() {
 	to_sink "$STREAM" 'max-rcpt-per-transaction = 7' --no CHUNKING \
 		--limits 'RCPTMAX=5 MAILMAX=9'
 	same_at_sink
-}
-
-# without_utf8 CORPUS: a copy of the corpus without 8-bit headers.
-without_utf8() {
-	cp -r "$CORPUS" "$1"
-	for eml in "$1"/*.eml; do
-		! grep -q '^X-Greeting:' "$eml" || rm "$eml" "${eml%.eml}.rcpt"
-	done
 }
 
 @test "the sink without SMTPUTF8: an 8-bit header bounces 5.6.9" {

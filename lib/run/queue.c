@@ -102,6 +102,8 @@ queue_set(struct worker *w, struct queue *q)
 	q->set = queue_intern(w, &set);
 	q->set_gen = w->conf_gen;
 	q->slots.max = q->set->max_smtp_out;
+	q->shunned = 0;
+	q->failed_from = 0;
 	return (q->set);
 }
 
@@ -264,14 +266,6 @@ queue_next(const struct queue *q)
 		return (0);
 	top = heap_top(&q->wait);
 	return (top != NULL && top->due < q->more_at ? top->due : q->more_at);
-}
-
-void
-queue_rewind(struct queue *q)
-{
-	q->target = 0;
-	q->hope = false;
-	retry_forget(q);
 }
 
 const char *

@@ -74,9 +74,12 @@ struct queue {
 
 	struct route *route; /* NULL: to be looked up */
 	uint64_t lookup;     /* a look-up under way, 0: none */
-	size_t target;	     /* which target of the route is tried next */
-	bool hope;	     /* one before it failed, but did not say 5xx */
-	struct retry_memo *failed; /* why the one before failed; NULL: none */
+	uint64_t failed[2];  /* bits: targets of the route that failed, */
+	size_t target;	     /* and the first that did not */
+	uint64_t shunned;    /* bits: source addresses that get no connection */
+	size_t failed_from;  /* the one that failed last, + 1 */
+	bool hope;	     /* one that failed did not say 5xx */
+	struct retry_memo *memo; /* why the last of them failed; NULL: none */
 
 	int64_t hold_until; /* monotonic ms: no new connection before */
 	uint32_t seen;	    /* recipients of late, */
@@ -122,8 +125,6 @@ int64_t queue_next(const struct queue *q);
 void queue_wait_slot(struct worker *w, struct queue *q);
 /* Ask the scheduler to look at q (again). */
 void queue_kick(struct worker *w, struct queue *q);
-/* Try the first target of its route next. */
-void queue_rewind(struct queue *q);
 /* A word for enum queue_block, as reports show it. */
 const char *queue_why(enum queue_block b);
 

@@ -200,29 +200,29 @@ retry_remember(struct queue *q, const struct retry_cause *cause)
 	(void)snprintf(m->peer, sizeof(m->peer), "%s", cause->peer);
 	(void)snprintf(m->source, sizeof(m->source), "%s", cause->source);
 	retry_forget(q);
-	q->failed = m;
+	q->memo = m;
 }
 
 void
 retry_forget(struct queue *q)
 {
-	if (q->failed == NULL)
+	if (q->memo == NULL)
 		return;
-	free(q->failed->text);
-	free(q->failed);
-	q->failed = NULL;
+	free(q->memo->text);
+	free(q->memo);
+	q->memo = NULL;
 }
 
 void
 retry_queue_no_way(struct worker *w, struct queue *q, enum queue_block why,
     int64_t ms)
 {
-	if (q->failed != NULL)
-		retry_queue_failed(w, q, &q->failed->cause);
+	if (q->memo != NULL)
+		retry_queue_failed(w, q, &q->memo->cause);
 	else
 		retry_queue_hold(w, q, why, ms);
 	route_drop(w, q);
-	queue_rewind(q);
+	route_target_reset(q);
 }
 
 void

@@ -35,6 +35,12 @@ route_unref(struct worker *w, struct route *r)
 	free(r);
 }
 
+bool
+route_target_is_failed(const struct queue *q, size_t target)
+{
+	return ((q->failed[target / 64] >> (target % 64) & 1) != 0);
+}
+
 void
 route_activate(struct queue *q)
 {
@@ -51,6 +57,45 @@ route_deactivate(struct queue *q)
 		return;
 	q->active = false;
 	TAILQ_REMOVE(&q->route->active, q, active_entry);
+}
+
+void
+route_target_failed(struct queue *q, size_t target)
+{
+	if (q->route == NULL || target >= q->route->dns->n)
+		return;
+	q->failed[target / 64] |= 1ull << (target % 64);
+	while (q->target < q->route->dns->n &&
+	    route_target_is_failed(q, q->target))
+		q->target++;
+}
+
+void
+route_target_reset(struct queue *q)
+{
+	memset(q->failed, 0, sizeof(q->failed));
+	q->target = 0;
+	q->hope = false;
+	retry_forget(q);
+}
+
+size_t
+route_pick(const struct queue *q, int family)
+{
+	const struct dns_target *t;
+	size_t i;
+
+	if (q->route == NULL)
+		return (0);
+	t = q->route->dns->target;
+	for (i = q->target; i < q->route->dns->n; i++) {
+		if (t[i].pref != t[q->target].pref)
+			break;
+		if (!route_target_is_failed(q, i) &&
+		    (family == AF_UNSPEC || t[i].addr.sa.sa_family == family))
+			return (i);
+	}
+	return (q->route->dns->n);
 }
 
 bool
@@ -74,6 +119,8 @@ route_drop(struct worker *w, struct queue *q)
 	if (r == NULL)
 		return;
 	route_deactivate(q);
+	if (r->crowded == q)
+		r->crowded = NULL;
 	q->route = NULL;
 	route_unref(w, r);
 }
@@ -125,6 +172,7 @@ route_attach(struct worker *w, struct queue *q, struct dns_route *dns)
 		r = xcalloc(1, sizeof(*r));
 		r->key = key;
 		TAILQ_INIT(&r->active);
+		TAILQ_INIT(&r->sess);
 		TAILQ_INIT(&r->idle);
 		(void)map_put(&w->routes, key, r);
 	} else {
@@ -135,12 +183,9 @@ route_attach(struct worker *w, struct queue *q, struct dns_route *dns)
 	r->no_chunking = route_broken_chunking(w, dns);
 	r->expires = loop_now(w->loop) + ttl;
 	(void)route_ref(r);
-	if (q->route != NULL) {
-		route_deactivate(q);
-		route_unref(w, q->route);
-	}
+	route_drop(w, q); /* it has had its answer */
 	q->route = r;
-	queue_rewind(q);
+	route_target_reset(q);
 }
 
 /* What DNS says about mail that can never be sent (or not now). */

@@ -19,10 +19,13 @@ struct route {
 	char *key;
 	struct dns_route *dns;
 	int64_t expires;	    /* monotonic ms */
-	unsigned int n_sess;	    /* sessions that are open */
+	struct sess_list sess;	    /* sessions that are open, by `mate` */
+	unsigned int n_sess;	    /* their number */
 	unsigned int refs;	    /* queues and sessions that point here */
 	TAILQ_HEAD(, queue) active; /* queues with work, in turn */
 	struct sess_list idle;	    /* sessions that rest */
+	struct queue *crowded;	    /* its mail waits for an address that has no
+				       connection, and there is no slot for one */
 	bool no_chunking;	    /* BDAT failed here: DATA for a day */
 };
 
@@ -34,6 +37,18 @@ bool route_usable(struct worker *w, const struct queue *q);
 void route_drop(struct worker *w, struct queue *q);
 struct route *route_ref(struct route *r);
 void route_unref(struct worker *w, struct route *r);
+/* A target of q's route is no good just now: the next one has its turn. */
+void route_target_failed(struct queue *q, size_t target);
+/* Has it failed since the last route_target_reset? */
+bool route_target_is_failed(const struct queue *q, size_t target);
+/* All targets of q's route have their turn again. */
+void route_target_reset(struct queue *q);
+/*
+ * The target that q tries next with an address of this family (AF_UNSPEC:
+ * any): of those of the best preference that is left. The number of targets
+ * when there is none, or no route.
+ */
+size_t route_pick(const struct queue *q, int family);
 /* q has work: sessions of its route may take it. */
 void route_activate(struct queue *q);
 void route_deactivate(struct queue *q);

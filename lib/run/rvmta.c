@@ -11,6 +11,9 @@
 #include "spool/list.h"
 #include "spool/select.h"
 
+/* Is an address on this machine? */
+enum rvmta_here { RVMTA_UNASKED, RVMTA_HERE, RVMTA_AWAY };
+
 /* Which of the worker processes may own it? */
 static bool
 rvmta_mine(const struct worker *w, const char *name)
@@ -22,12 +25,21 @@ rvmta_mine(const struct worker *w, const char *name)
 	return (map_hash(name, strlen(name)) % w->opt->workers == w->index);
 }
 
+/* What the kernel said of the addresses is not true any more. */
+static void
+rvmta_forget(struct rvmta *v)
+{
+	free(v->here);
+	v->here = NULL;
+}
+
 /* Addresses and limits, as configured. */
 static void
 rvmta_load(struct worker *w, struct rvmta *v)
 {
 	const struct conf_vmta *c = conf_vmta(w->conf, v->name);
 
+	rvmta_forget(v);
 	source_set_free(v->sources);
 	v->sources = source_set_new(w->net, c != NULL ? c->addr : NULL,
 	    c != NULL ? c->naddr : 0);
@@ -96,6 +108,7 @@ rvmta_free(void *arg)
 {
 	struct rvmta *v = arg;
 
+	rvmta_forget(v);
 	source_set_free(v->sources);
 	free(v->name);
 	free(v);
@@ -128,8 +141,42 @@ rvmta_refresh_all(struct worker *w)
 	struct rvmta *v;
 	size_t i = 0;
 
-	while ((v = map_next(&w->vmtas, &i, NULL)) != NULL)
+	while ((v = map_next(&w->vmtas, &i, NULL)) != NULL) {
+		rvmta_forget(v);
 		source_refresh(v->sources);
+	}
+}
+
+/* Is its address number i on this machine? */
+static bool
+rvmta_here(struct worker *w, struct rvmta *v, size_t i)
+{
+	const struct source *src = source_at(v->sources, i);
+
+	if (v->here == NULL || v->here_at != loop_now(w->loop)) {
+		free(v->here);
+		v->here = xcalloc(source_count(v->sources), sizeof(*v->here));
+		v->here_at = loop_now(w->loop);
+	}
+	if (v->here[i] == RVMTA_UNASKED)
+		v->here[i] = source_local(w->net,
+				 (const struct sockaddr *)&src->addr) ?
+		    RVMTA_HERE :
+		    RVMTA_AWAY;
+	return (v->here[i] == RVMTA_HERE);
+}
+
+bool
+rvmta_has(struct worker *w, struct rvmta *v, const char *text, size_t *ret_i)
+{
+	size_t i, n = source_count(v->sources);
+
+	for (i = 0; i < n; i++)
+		if (strcmp(source_at(v->sources, i)->text, text) == 0) {
+			*ret_i = i;
+			return (rvmta_here(w, v, i));
+		}
+	return (false);
 }
 
 uint64_t

@@ -3,6 +3,8 @@
 #define VMTA_RUN_RVMTA_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "shape/limit.h"
@@ -17,6 +19,8 @@ struct rvmta {
 	struct source_set *sources;
 	struct slots slots; /* its max-smtp-out */
 	bool complained;    /* about a missing address, since the reload */
+	uint8_t *here;	    /* of each address: enum rvmta_here, as of */
+	int64_t here_at;    /* this turn of the loop (monotonic ms) */
 };
 
 /* Own all that this worker may own and does not yet; 0 or -1. */
@@ -27,6 +31,12 @@ void rvmta_release_all(struct worker *w);
 void rvmta_reload_all(struct worker *w);
 /* Networks among the source addresses: look what the machine has now. */
 void rvmta_refresh_all(struct worker *w);
+/*
+ * Is this (as text) one of v's addresses, and on this machine? The kernel is
+ * asked once a turn of the loop. *ret_i: which one, for source_at.
+ */
+bool rvmta_has(struct worker *w, struct rvmta *v, const char *text,
+    size_t *ret_i);
 /* The next number for round robin over its addresses, across runs. */
 uint64_t rvmta_turn(struct worker *w, const struct rvmta *v);
 

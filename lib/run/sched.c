@@ -7,6 +7,7 @@
  * more follow, up to the limits and to what there is to send.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "run/plan.h"
@@ -118,17 +119,98 @@ sched_backlog(const struct queue *q)
 	return (n);
 }
 
+/* Say once a run that an address is not here. */
+static void
+sched_missing(struct queue *q, const struct source *missing)
+{
+	if (missing == NULL || q->vmta->complained)
+		return;
+	q->vmta->complained = true;
+	log_tell("source-missing", "vmta", q->vmta->name, "source",
+	    missing->text, NULL);
+}
+
+/* A source address of a family for q's next connection, NULL: none is here. */
+static const struct source *
+sched_source(struct worker *w, struct queue *q, int family, const char *prefer)
+{
+	const struct source *src, *missing = NULL;
+	struct rvmta *v = q->vmta;
+
+	src = source_next(v->sources, family, rvmta_turn(w, v), prefer,
+	    &missing);
+	sched_missing(q, missing);
+	return (src);
+}
+
+/* The address that q's next connection should leave from, NULL: any. */
+static const char *
+sched_prefer(struct worker *w, struct queue *q)
+{
+	const char *want = work_source(w, q);
+	size_t i;
+
+	/* it failed twice, and nobody says that others fail: another one */
+	if (want != NULL && q->step > 1 && q->n_ready == 0 &&
+	    rvmta_has(w, q->vmta, want, &i) && i + 1 == q->failed_from)
+		return (NULL);
+	return (want);
+}
+
+/* The next target of q and the address to go there from; false: none. */
+static bool
+sched_pair(struct worker *w, struct queue *q, size_t *ret_target,
+    const struct source **ret_src)
+{
+	const struct dns_target *t = q->route->dns->target;
+	const char *prefer = sched_prefer(w, q);
+	size_t i, n = q->route->dns->n;
+
+	if (prefer != NULL) {
+		i = route_pick(q,
+		    strchr(prefer, ':') != NULL ? AF_INET6 : AF_INET);
+		if (i < n) {
+			*ret_target = i;
+			*ret_src = sched_source(w, q, t[i].addr.sa.sa_family,
+			    prefer);
+			if (*ret_src != NULL)
+				return (true);
+		}
+	}
+	while (q->target < n) {
+		*ret_target = q->target;
+		*ret_src = sched_source(w, q, t[q->target].addr.sa.sa_family,
+		    NULL);
+		if (*ret_src != NULL)
+			return (true);
+		/* a family that we have no address for now */
+		route_target_failed(q, q->target);
+	}
+	return (false);
+}
+
+/* No slot is free: may q ask for one of its route's? */
+static void
+sched_crowded(struct worker *w, struct queue *q)
+{
+	if (q->route->n_sess > 0 && q->hold_until <= loop_now(w->loop) &&
+	    work_lonely(w, q))
+		sess_make_room(q);
+}
+
 /* How many more connections should q have? */
 static size_t
-sched_wanted(struct worker *w, const struct queue *q)
+sched_wanted(struct worker *w, struct queue *q)
 {
 	size_t left = sched_backlog(q), n = q->n_starting, most;
 
 	if (w->opt->trace != NULL)
 		return (w->traced || q->n_starting + q->n_ready > 0 ? 0 : 1);
 	if (q->n_ready + n == 0 &&
-	    q->route->n_sess >= (size_t)q->set->max_smtp_out)
+	    q->route->n_sess >= (size_t)q->set->max_smtp_out) {
+		sched_crowded(w, q);
 		return (0); /* those of its route take its mail in turn */
+	}
 	if (q->n_ready == 0)
 		return (n == 0 && left > 0 ? 1 : 0);
 	if (q->hold_until > loop_now(w->loop))
@@ -141,54 +223,27 @@ sched_wanted(struct worker *w, const struct queue *q)
 	return (most > n ? most - n : 0);
 }
 
-/* Say once a run that an address is not here. */
-static void
-sched_missing(struct queue *q, const struct source *missing)
-{
-	if (missing == NULL || q->vmta->complained)
-		return;
-	q->vmta->complained = true;
-	log_tell("source-missing", "vmta", q->vmta->name, "source",
-	    missing->text, NULL);
-}
-
-/* The source address of q's next connection, or NULL: none is here. */
-static const struct source *
-sched_source(struct worker *w, struct queue *q, int family)
-{
-	const struct source *src, *missing = NULL;
-	struct rvmta *v = q->vmta;
-
-	src = source_next(v->sources, family, rvmta_turn(w, v),
-	    work_source(w, q), &missing);
-	sched_missing(q, missing);
-	return (src);
-}
-
 /* Open one connection; false when q can have none now. */
 static bool
 sched_open(struct worker *w, struct queue *q)
 {
 	struct limiter *list[SESS_LIMITS];
-	const struct dns_target *target;
 	const struct source *src = NULL;
 	struct limit_answer a;
+	size_t target;
+	bool found;
 
 	sess_limits(w, q, list);
 	a = limit_ask(list, SESS_LIMITS, loop_now(w->loop), 1);
 	q->limited = a.now ? LIMIT_NONE : a.why;
-	if (!a.now)
-		return (false); /* before an address has its turn */
-	while (q->target < q->route->dns->n) {
-		target = &q->route->dns->target[q->target];
-		src = sched_source(w, q, target->addr.sa.sa_family);
-		if (src != NULL)
-			break;
-		q->target++; /* a family that we have no address for now */
+	if (!a.now) { /* before an address has its turn */
+		sched_crowded(w, q);
+		return (false);
 	}
+	found = sched_pair(w, q, &target, &src);
 	if (!queue_has_work(w, q))
 		return (false); /* the batches in the plan are not there */
-	if (src == NULL) {
+	if (!found) {
 		retry_queue_no_way(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
 		return (false);
 	}
@@ -196,7 +251,7 @@ sched_open(struct worker *w, struct queue *q)
 	q->limited = a.now ? LIMIT_NONE : a.why;
 	if (!a.now)
 		return (false);
-	sess_open(w, q, target, q->target, src);
+	sess_open(w, q, target, src);
 	return (true);
 }
 
@@ -272,8 +327,8 @@ sched_queue(struct worker *w, struct queue *q, size_t *budget)
 		return;
 	}
 	if (source_usable(q->vmta->sources) == 0) {
-		(void)sched_source(w, q, AF_INET); /* says which is missing */
-		(void)sched_source(w, q, AF_INET6);
+		(void)sched_source(w, q, AF_INET, NULL); /* says which */
+		(void)sched_source(w, q, AF_INET6, NULL);
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
 		sched_later(w, q);
 		return;

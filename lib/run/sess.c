@@ -25,7 +25,7 @@
 #define SESS_REFUSALS 64    /* messages refused here before others run */
 #define SESS_HOLD_MS 10000  /* no new connection beside working ones */
 #define SESS_LOCAL_MS 10000 /* after a fault of this machine */
-#define WORK_OPEN_MAX 512   /* open batches before queues share less */
+#define SESS_GREET_MS 5000  /* for a greeting that nobody needs any more */
 
 static bool sess_next(struct sess *s);
 
@@ -36,6 +36,55 @@ sess_limits(struct worker *w, struct queue *q,
 	ret_list[0] = &q->slots.lim;
 	ret_list[1] = &q->vmta->slots.lim;
 	ret_list[2] = &w->total_slots.lim;
+}
+
+/* May s make the room that a queue of its route waits for? */
+static bool
+sess_crowded(const struct sess *s)
+{
+	const struct queue *q = s->route->crowded;
+
+	/* one of its own slots, or, since it has none, one of its route's */
+	return (q != NULL &&
+	    (s->queue == q || q->n_starting + q->n_ready == 0));
+}
+
+size_t
+sess_from(const struct queue *q, const char *source)
+{
+	bool full = q->slots.max > 0 && q->slots.used >= q->slots.max;
+	const struct sess *s;
+	size_t n = 0;
+
+	if (q->route == NULL)
+		return (0);
+	TAILQ_FOREACH (s, &q->route->sess, mate)
+		if ((s->queue == q || (s->best && !full)) &&
+		    strcmp(s->source, source) == 0)
+			n++;
+	return (n);
+}
+
+/* Out of its route, where others may have waited for its place. */
+static void
+sess_leave_route(struct sess *s)
+{
+	struct route *r = s->route;
+	struct worker *w = s->w;
+	struct queue *q;
+
+	if (s->resting)
+		TAILQ_REMOVE(&r->idle, s, waiting);
+	TAILQ_REMOVE(&r->sess, s, mate);
+	r->n_sess--;
+	if (sess_crowded(s)) { /* here is the room */
+		q = r->crowded;
+		r->crowded = NULL;
+		queue_kick(w, q);
+	}
+	if (!TAILQ_EMPTY(&r->active))
+		queue_kick(w, TAILQ_FIRST(&r->active));
+	route_unref(w, r);
 }
 
 /* Out of all lists and counters; the connection is gone already. */
@@ -49,8 +98,7 @@ sess_end(struct sess *s)
 	wal_forget(w, s);
 	if (s->in_txn)
 		work_return(w, &s->txn);
-	if (s->resting)
-		TAILQ_REMOVE(&s->route->idle, s, waiting);
+	sess_leave_route(s);
 	if (s->ready)
 		q->n_ready--;
 	else
@@ -63,10 +111,6 @@ sess_end(struct sess *s)
 		log_event(LOG_LV_INFO, "session-end", "queue", q->name,
 		    "session", s->id, "messages", log_num((int64_t)s->messages),
 		    "delivered", log_num((int64_t)s->delivered), NULL);
-	s->route->n_sess--;
-	if (!TAILQ_EMPTY(&s->route->active)) /* one that counted on it */
-		queue_kick(w, TAILQ_FIRST(&s->route->active));
-	route_unref(w, s->route);
 	loop_timer_free(s->idle);
 	txn_release(&s->txn);
 	buf_release(&s->esmtp);
@@ -125,8 +169,7 @@ sess_target_failed(struct worker *w, struct queue *q, const struct route *r,
 		return;
 	}
 	q->hope = q->hope || !sess_unwanted(cause);
-	if (target == q->target)
-		q->target++;
+	route_target_failed(q, target);
 	if (q->target < r->dns->n) {
 		retry_remember(q, cause);
 		return;
@@ -136,7 +179,29 @@ sess_target_failed(struct worker *w, struct queue *q, const struct route *r,
 	else
 		retry_queue_failed(w, q, cause);
 	route_drop(w, q);
-	queue_rewind(q);
+	route_target_reset(q);
+}
+
+/*
+ * A connection from this address did not come about. When the peer said so,
+ * or others of the queue do come about, the address is to blame, and what
+ * waits for it may leave from another one.
+ */
+static void
+sess_shun(const struct sess *s, const struct smtp_failure *why)
+{
+	struct queue *q = s->queue;
+	const struct sess *o;
+
+	if (s->conf_gen != s->w->conf_gen)
+		return; /* its number is another address's now */
+	q->failed_from = s->source_i + 1;
+	if (s->source_i >= 64 || (why->code == 0 && q->n_ready == 0))
+		return;
+	TAILQ_FOREACH (o, &s->route->sess, mate)
+		if (o->ready && strcmp(o->source, s->source) == 0)
+			return; /* it is one too many, no more */
+	q->shunned |= 1ull << s->source_i;
 }
 
 /*
@@ -173,8 +238,7 @@ sess_local_fault(struct sess *s, const struct smtp_failure *why)
 	else if (!sess_no_way(why))
 		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
 	else if (q->route == s->route) {
-		if (s->target == q->target)
-			q->target++;
+		route_target_failed(q, s->target);
 		q->hope = true;
 		if (q->target >= q->route->dns->n)
 			retry_queue_no_way(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
@@ -214,8 +278,11 @@ sess_broke(struct sess *s, const struct smtp_failure *why)
 		sess_local_fault(s, why);
 	else if (why->blame == SMTP_BLAME_SOURCE || sess_source_gone(s))
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SESS_LOCAL_MS);
-	else
+	else {
+		if (!s->ready)
+			sess_shun(s, why);
 		sess_target_failed(w, q, s->route, target, &cause);
+	}
 	if (s->ready)
 		q->n_ready++;
 	else
@@ -244,6 +311,21 @@ sess_on_closed(void *arg, struct smtp_conn *c, const struct smtp_failure *why)
 	sess_end(s);
 }
 
+/* From this address connections come about, unlike from the one before. */
+static void
+sess_gets_through(const struct sess *s)
+{
+	struct queue *q = s->queue;
+
+	if (s->conf_gen != s->w->conf_gen)
+		return;
+	if (q->step > 1 && q->failed_from > 0 && q->failed_from <= 64)
+		q->shunned |= 1ull << (q->failed_from - 1);
+	if (s->source_i < 64)
+		q->shunned &= ~(1ull << s->source_i);
+	q->failed_from = 0;
+}
+
 static void
 sess_on_ready(void *arg, struct smtp_conn *c)
 {
@@ -253,6 +335,7 @@ sess_on_ready(void *arg, struct smtp_conn *c)
 	s->queue->n_starting--;
 	s->queue->n_ready++;
 	retry_forget(s->queue);
+	sess_gets_through(s);
 	s->w->count.sessions++;
 	smtp_ehlo_names(smtp_conn_caps(c), &s->esmtp);
 	if (s->queue->set->log_connections)
@@ -369,7 +452,8 @@ sess_take(struct sess *s, struct queue *q)
 	if (q->route == s->route)
 		route_activate(q);
 	if (!sess_may_serve(s, q) ||
-	    !work_take(s->w, q, s->source, sess_rcpt_max(s), &s->txn))
+	    !work_take(s->w, q, s->source, sess_crowded(s), sess_rcpt_max(s),
+		&s->txn))
 		return (false);
 	sess_adopt(s, q);
 	return (true);
@@ -480,7 +564,7 @@ sess_on_idle(void *arg)
 static void
 sess_rest(struct sess *s)
 {
-	if (s->queue->set->connection_idle_timeout == 0) {
+	if (s->queue->set->connection_idle_timeout == 0 || sess_crowded(s)) {
 		sess_quit(s);
 		return;
 	}
@@ -541,6 +625,37 @@ sess_reuse(struct worker *w, struct queue *q)
 	return (took);
 }
 
+void
+sess_make_room(struct queue *q)
+{
+	bool own = q->n_starting + q->n_ready > 0;
+	struct sess *s;
+
+	TAILQ_FOREACH (s, &q->route->idle, waiting)
+		if (!own || s->queue == q) {
+			sess_quit(s);
+			return;
+		}
+	if (q->route->crowded == NULL)
+		q->route->crowded = q;
+}
+
+void
+sess_sweep(struct worker *w)
+{
+	int64_t before = loop_now(w->loop) - SESS_GREET_MS;
+	struct sess *s, *next;
+
+	for (s = TAILQ_FIRST(&w->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->ready || s->opened > before ||
+		    queue_has_work(w, s->queue))
+			continue;
+		smtp_conn_abort(s->conn);
+		sess_end(s);
+	}
+}
+
 /* The settings of q in the words of lib/smtp. */
 static void
 sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
@@ -564,9 +679,10 @@ sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
 }
 
 void
-sess_open(struct worker *w, struct queue *q, const struct dns_target *target,
-    size_t index, const struct source *src)
+sess_open(struct worker *w, struct queue *q, size_t index,
+    const struct source *src)
 {
+	const struct dns_target *target = &q->route->dns->target[index];
 	struct smtp_target to = { .host = target->host };
 	struct smtp_source from = { .addr = src->addr,
 		.addr_len = src->len,
@@ -580,7 +696,10 @@ sess_open(struct worker *w, struct queue *q, const struct dns_target *target,
 	s->w = w;
 	s->queue = q;
 	s->route = route_ref(q->route);
+	TAILQ_INSERT_TAIL(&s->route->sess, s, mate);
 	s->route->n_sess++;
+	(void)rvmta_has(w, q->vmta, src->text, &s->source_i);
+	s->opened = loop_now(w->loop);
 	s->conf_gen = w->conf_gen;
 	s->target = index;
 	s->best = target->pref == q->route->dns->target[0].pref;

@@ -16,7 +16,6 @@
 struct worker;
 struct queue;
 struct route;
-struct dns_target;
 
 /* Limits that a connection takes a slot of: queue, VirtualMTA, total. */
 #define SESS_LIMITS 3
@@ -24,6 +23,7 @@ struct dns_target;
 struct sess {
 	TAILQ_ENTRY(sess) entry;   /* of all sessions */
 	TAILQ_ENTRY(sess) waiting; /* window (waiting_n > 0), idle list */
+	TAILQ_ENTRY(sess) mate;	   /* of its route's sessions */
 	uint32_t waiting_n;
 	struct worker *w;
 	struct queue *queue; /* whose slot it has */
@@ -33,7 +33,9 @@ struct sess {
 	char host[256];
 	char peer[DNS_ADDR_TEXT];
 	char source[SOURCE_TEXT];
+	size_t source_i;       /* which of the VirtualMTA's, then */
 	unsigned int conf_gen; /* of the configuration it was opened under */
+	int64_t opened;	       /* monotonic ms */
 	size_t target;	       /* index into the route */
 	bool best;	       /* target is of the best preference */
 	bool ready;
@@ -55,13 +57,22 @@ TAILQ_HEAD(sess_list, sess);
 void sess_limits(struct worker *w, struct queue *q,
     struct limiter *ret_list[SESS_LIMITS]);
 /*
- * Connect for q to a target of its route, from this source; the
+ * Connect for q to a target of its route (its number), from this source; the
  * caller has taken one of each of its limits.
  */
-void sess_open(struct worker *w, struct queue *q,
-    const struct dns_target *target, size_t index, const struct source *src);
+void sess_open(struct worker *w, struct queue *q, size_t target,
+    const struct source *src);
 /* Is the address that s was bound to not on this machine any more? */
 bool sess_source_gone(const struct sess *s);
+/* How many sessions serve q and leave from this address? */
+size_t sess_from(const struct queue *q, const char *source);
+/*
+ * Mail of q waits for an address that has no session, and no slot is free:
+ * one that rests ends, or the next one that has no mail of its own address.
+ */
+void sess_make_room(struct queue *q);
+/* End sessions that nobody greets when there is nothing left for them. */
+void sess_sweep(struct worker *w);
 /* Let an idle session of q's route take its work; true when one did. */
 bool sess_reuse(struct worker *w, struct queue *q);
 /* End all sessions: at once (abort), or when their message is done. */

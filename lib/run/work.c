@@ -20,6 +20,7 @@
 #include "run/queue.h"
 #include "run/result.h"
 #include "run/retry.h"
+#include "run/route.h"
 #include "run/wal.h"
 #include "run/work.h"
 #include "run/worker.h"
@@ -28,6 +29,8 @@
 #define WORK_SLOTS 1000 /* recipients that one transaction can have */
 #define WORK_JOB_KEY 12
 #define WORK_FAULT_S 10 /* after a fault of this machine */
+#define WORK_AHEAD 64	/* open batches that a session passes over */
+#define WORK_LOOKS 1000 /* recipients looked at for one address */
 
 /* The key of a batch's job in its queue's paused. */
 static const char *
@@ -223,24 +226,37 @@ work_check(struct worker *w, struct work *k)
 
 /* --- taking ------------------------------------------------------------- */
 
-/* May the recipient's next attempt leave from this address? */
-static bool
-work_source_fits(struct worker *w, const struct queue *q, const char *last,
-    const char *source)
+/*
+ * The address that a recipient's next attempt must leave from: that of the
+ * last one, as long as it is the VirtualMTA's and here, leads to a target and
+ * gets connections. NULL: any.
+ */
+static const char *
+work_bound(struct worker *w, const struct queue *q, const struct batch_slot *s)
 {
-	const struct source_set *set = q->vmta->sources;
-	const struct source *src;
-	size_t i, n = source_count(set);
+	int family;
+	size_t i;
 
-	if (last == NULL || source == NULL || strcmp(last, source) == 0)
-		return (true);
-	for (i = 0; i < n; i++) {
-		src = source_at(set, i);
-		if (strcmp(src->text, last) == 0)
-			return (!source_local(w->net,
-			    (const struct sockaddr *)&src->addr));
-	}
-	return (true); /* it is not the VirtualMTA's any more */
+	if (s->source == NULL || !rvmta_has(w, q->vmta, s->source, &i) ||
+	    (i < 64 && (q->shunned >> i & 1) != 0))
+		return (NULL);
+	family = source_at(q->vmta->sources, i)->addr.ss_family;
+	if (q->route != NULL && route_pick(q, family) == q->route->dns->n)
+		return (NULL);
+	return (s->source);
+}
+
+/* May a session of this address (NULL: any) have the recipient? own: only
+ * what must leave from there. */
+static bool
+work_fits(struct worker *w, const struct queue *q, const struct batch_slot *s,
+    const char *source, bool own)
+{
+	const char *bound = source != NULL ? work_bound(w, q, s) : NULL;
+
+	if (bound == NULL)
+		return (!own);
+	return (strcmp(bound, source) == 0);
 }
 
 /* Is it a recipient whose time has come, and that nobody has? */
@@ -265,7 +281,7 @@ work_due(struct worker *w, const struct work *k, uint32_t slot, int64_t now,
  * when nothing is left for any source.
  */
 static uint32_t
-work_find(struct worker *w, struct work *k, const char *source)
+work_find(struct worker *w, struct work *k, const char *source, bool own)
 {
 	int64_t now = sys_now(w->sys);
 	struct batch_slot s;
@@ -274,7 +290,7 @@ work_find(struct worker *w, struct work *k, const char *source)
 
 	for (i = k->cursor; i < k->n; i++) {
 		if (work_due(w, k, i, now, &s)) {
-			if (work_source_fits(w, k->queue, s.source, source))
+			if (work_fits(w, k->queue, &s, source, own))
 				return (i);
 			other = true;
 		}
@@ -285,10 +301,17 @@ work_find(struct worker *w, struct work *k, const char *source)
 	return (k->n);
 }
 
+/* Which recipients a session may have. */
+struct work_want {
+	const char *source; /* its address */
+	bool own;	    /* only what must leave from there */
+	uint32_t max;	    /* of one transaction */
+};
+
 /* The recipients of one message from slot first on; returns how many. */
 static uint32_t
 work_gather(struct worker *w, const struct work *k, uint32_t first,
-    const char *source, uint32_t max, uint32_t *ret_slot)
+    const struct work_want *want, uint32_t *ret_slot)
 {
 	int64_t now = sys_now(w->sys);
 	struct batch_slot s;
@@ -296,12 +319,12 @@ work_gather(struct worker *w, const struct work *k, uint32_t first,
 
 	batch_slot(k->batch, first, &s);
 	msg = s.msg;
-	for (i = first; i < k->n && n < max && n < WORK_SLOTS; i++) {
+	for (i = first; i < k->n && n < want->max && n < WORK_SLOTS; i++) {
 		batch_slot(k->batch, i, &s);
 		if (s.msg != msg)
 			break;
 		if (work_due(w, k, i, now, &s) &&
-		    work_source_fits(w, k->queue, s.source, source))
+		    work_fits(w, k->queue, &s, want->source, want->own))
 			ret_slot[n++] = i;
 	}
 	return (n);
@@ -341,18 +364,18 @@ work_message(struct txn *t, struct verr *err)
 	return (0);
 }
 
-/* Fill t from k; false when k has nothing for this source. */
+/* Fill t from k; false when k has nothing of what is wanted. */
 static bool
-work_take_from(struct worker *w, struct work *k, const char *source,
-    uint32_t max, struct txn *t)
+work_take_from(struct worker *w, struct work *k, const struct work_want *want,
+    struct txn *t)
 {
 	struct verr err = VERR_INIT;
 	uint32_t slot[WORK_SLOTS], n, i, first;
 
-	first = work_find(w, k, source);
+	first = work_find(w, k, want->source, want->own);
 	if (first == k->n)
 		return (false);
-	n = work_gather(w, k, first, source, max, slot);
+	n = work_gather(w, k, first, want, slot);
 	t->work = k;
 	if (batch_load(k->batch, slot, n, &t->b, &err) == -1 ||
 	    work_message(t, &err) == -1) {
@@ -368,27 +391,21 @@ work_take_from(struct worker *w, struct work *k, const char *source,
 		k->flag[slot[i]] = WORK_TAKEN;
 	k->busy += n;
 	t->loaded = true;
-	(void)work_find(w, k, NULL); /* no connection for what is taken */
+	/* no connection for what is taken */
+	(void)work_find(w, k, NULL, false);
 	return (true);
 }
 
-/* The open batch whose turn it is, opened if need be; NULL: none. */
+/* Open the first of the plan, if its priority is above this; NULL: none. */
 static struct work *
-work_next(struct worker *w, struct queue *q)
+work_open_next(struct worker *w, struct queue *q, int above)
 {
 	const struct ref *top;
-	struct work *k, *best = NULL;
+	struct work *k;
 	struct ref r;
 
-	TAILQ_FOREACH (k, &q->works, entry)
-		if (!k->drained && !k->passed && !k->paused &&
-		    (best == NULL || k->prio > best->prio))
-			best = k;
-	if (best == NULL)
-		plan_more(w, q);
 	queue_promote(w, q);
-	while ((top = heap_top(&q->ready)) != NULL &&
-	    (best == NULL || top->name.prio > best->prio)) {
+	while ((top = heap_top(&q->ready)) != NULL && top->name.prio > above) {
 		heap_pop(&q->ready, &r);
 		if (pause_match_name(w->pauses, q->domain, q->vmta->name,
 			&r.name))
@@ -399,18 +416,49 @@ work_next(struct worker *w, struct queue *q)
 		if (k != NULL)
 			work_check(w, k);
 	}
-	return (best);
+	return (NULL);
+}
+
+/* May one more batch be opened beside n that a session has no use for? */
+static bool
+work_may_pass(const struct worker *w, size_t n)
+{
+	return (n == 0 || (n < WORK_AHEAD && w->n_open < WORK_OPEN_MAX));
+}
+
+/* The open batch whose turn it is, one from the plan if need be (and open says
+ * so); NULL: none. */
+static struct work *
+work_next(struct worker *w, struct queue *q, bool open)
+{
+	struct work *k, *best = NULL;
+	size_t passed = 0;
+
+	TAILQ_FOREACH (k, &q->works, entry) {
+		passed += k->passed;
+		if (!k->drained && !k->passed && !k->paused &&
+		    (best == NULL || k->prio > best->prio))
+			best = k;
+	}
+	if (!open || !work_may_pass(w, passed))
+		return (best);
+	if (best == NULL)
+		plan_more(w, q);
+	k = work_open_next(w, q, best != NULL ? best->prio : -1);
+	return (k != NULL ? k : best);
 }
 
 bool
-work_take(struct worker *w, struct queue *q, const char *source, uint32_t max,
-    struct txn *ret_txn)
+work_take(struct worker *w, struct queue *q, const char *source, bool own,
+    uint32_t max, struct txn *ret_txn)
 {
+	struct work_want want = { source, own, max };
 	struct work *k;
 	bool got = false;
 
-	while (!got && (k = work_next(w, q)) != NULL) {
-		got = work_take_from(w, k, source, max, ret_txn);
+	/* who makes room looks at what is open */
+	while (!got && (k = work_next(w, q, !own)) != NULL) {
+		got = work_take_from(w, k, &want, ret_txn);
 		k->passed = !got;
 		if (!got)
 			work_check(w, k);
@@ -420,21 +468,101 @@ work_take(struct worker *w, struct queue *q, const char *source, uint32_t max,
 	return (got);
 }
 
+/* What the recipients of open batches that nobody has wait for. */
+struct work_wait {
+	bool any;	    /* one may leave from any address */
+	const char *lonely; /* an address that no session has, */
+	const char *least;  /* or else the one that the fewest have, */
+	size_t n;	    /* so many */
+	uint32_t looks;	    /* recipients that may still be looked at */
+};
+
+/* Add one recipient. */
+static void
+work_wait_add(struct worker *w, const struct queue *q,
+    const struct batch_slot *s, struct work_wait *wait)
+{
+	const char *bound = work_bound(w, q, s);
+	size_t n;
+
+	if (bound == NULL) {
+		wait->any = true;
+		return;
+	}
+	if (wait->least == bound)
+		return; /* the same text: just counted */
+	n = sess_from(q, bound);
+	if (n == 0)
+		wait->lonely = bound;
+	else if (wait->least == NULL || n < wait->n) {
+		wait->least = bound;
+		wait->n = n;
+	}
+}
+
+/* Look at the open batches, until an address is found that has no session. */
+static void
+work_wait_look(struct worker *w, struct queue *q, struct work_wait *ret_wait)
+{
+	int64_t now = sys_now(w->sys);
+	struct batch_slot s;
+	struct work *k;
+	uint32_t i;
+
+	*ret_wait = (struct work_wait) { .looks = WORK_LOOKS };
+	TAILQ_FOREACH (k, &q->works, entry) {
+		if (k->drained || k->paused)
+			continue;
+		for (i = k->cursor; i < k->n && ret_wait->looks > 0; i++) {
+			ret_wait->looks--;
+			if (work_due(w, k, i, now, &s))
+				work_wait_add(w, q, &s, ret_wait);
+			if (ret_wait->lonely != NULL)
+				return;
+		}
+	}
+}
+
+/* One more batch, where nothing in the open ones is new; NULL: none. */
+static struct work *
+work_ahead(struct worker *w, struct queue *q)
+{
+	const struct work *k;
+	size_t n = 0;
+
+	TAILQ_FOREACH (k, &q->works, entry)
+		n += !k->drained;
+	return (work_may_pass(w, n) ? work_open_next(w, q, -1) : NULL);
+}
+
+bool
+work_lonely(struct worker *w, struct queue *q)
+{
+	const struct ref *top = heap_top(&q->ready);
+	struct work_wait wait;
+
+	/* what was never tried waits for no address */
+	if (TAILQ_EMPTY(&q->works) && w->n_open < WORK_OPEN_MAX &&
+	    top != NULL && top->area == BATCH_CUR)
+		(void)work_open_next(w, q, -1);
+	work_wait_look(w, q, &wait);
+	return (wait.lonely != NULL);
+}
+
 const char *
 work_source(struct worker *w, struct queue *q)
 {
-	struct batch_slot s;
+	struct work_wait wait = { .least = NULL };
 	struct work *k;
-	uint32_t first;
 
-	k = work_next(w, q);
-	if (k == NULL)
-		return (NULL);
-	first = work_find(w, k, NULL);
-	if (first == k->n)
-		return (NULL);
-	batch_slot(k->batch, first, &s);
-	return (s.source);
+	for (k = work_next(w, q, true); k != NULL; k = work_ahead(w, q)) {
+		work_wait_look(w, q, &wait);
+		if (wait.lonely != NULL)
+			return (wait.lonely);
+		if (wait.any)
+			return (NULL);
+	}
+	return (wait.least);
 }
 
 size_t

@@ -12,6 +12,8 @@
 #include "smtp/message.h"
 #include "spool/batch.h"
 
+#define WORK_OPEN_MAX 512 /* open batches before queues share less */
+
 struct worker;
 struct queue;
 struct ref;
@@ -69,13 +71,19 @@ struct work *work_get(const struct queue *q, const struct id *id);
 struct work *work_open(struct worker *w, struct queue *q, const struct ref *r);
 /*
  * Take the next transaction of q for a session bound to source (text), with
- * at most max recipients. True: ret_txn is filled; false: there is nothing
- * for this source now.
+ * at most max recipients; own: only such as must leave from there. True:
+ * ret_txn is filled; false: there is nothing for this source now.
  */
-bool work_take(struct worker *w, struct queue *q, const char *source,
+bool work_take(struct worker *w, struct queue *q, const char *source, bool own,
     uint32_t max, struct txn *ret_txn);
-/* The address that q's next message should leave from, or NULL: any. */
+/*
+ * The address that q's next session should leave from, or NULL: any. First
+ * one that mail waits for and that no session of q has; then any, if mail may
+ * leave from any; then the one that the fewest sessions have. Opens batches.
+ */
 const char *work_source(struct worker *w, struct queue *q);
+/* Does mail in open batches wait for an address that no session of q has? */
+bool work_lonely(struct worker *w, struct queue *q);
 /* Recipients of k that nobody has looked at, about. */
 size_t work_left(const struct work *k);
 /* Mark a recipient as taken, for a final record without an attempt. */

@@ -280,6 +280,7 @@ worker_on_tick(void *arg)
 	if (work_flush_all(w) == -1)
 		worker_broke(w);
 	wal_tick(w);
+	sess_sweep(w);
 	live_write(w);
 	resolve_tick(w);
 	worker_chores(w);

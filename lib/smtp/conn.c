@@ -432,6 +432,8 @@ smtp_conn_mail_left(const struct smtp_conn *c)
 {
 	size_t max = (size_t)c->caps.mail_max;
 
+	if (c->mail_learnt > 0)
+		return (0);
 	if (c->caps.mail_max == 0)
 		return (SIZE_MAX);
 	return (c->count < max ? max - c->count : 0);

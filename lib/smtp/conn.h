@@ -204,7 +204,8 @@ void smtp_conn_abort(struct smtp_conn *c);
 const struct smtp_caps *smtp_conn_caps(const struct smtp_conn *c);
 /* Recipients that the peer takes in a transaction; SIZE_MAX: no limit known. */
 size_t smtp_conn_rcpt_max(const struct smtp_conn *c);
-/* Messages that may still be sent (LIMITS MAILMAX); SIZE_MAX: no limit. */
+/* Messages that may still be sent (LIMITS MAILMAX, or the host said that there
+ * were too many); SIZE_MAX: no limit. */
 size_t smtp_conn_mail_left(const struct smtp_conn *c);
 /* Is it ready for a message? */
 bool smtp_conn_idle(const struct smtp_conn *c);

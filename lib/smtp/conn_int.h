@@ -132,6 +132,7 @@ struct smtp_conn {
 	struct smtp_caps caps;
 	size_t count;	    /* transactions begun */
 	size_t rcpt_learnt; /* "too many recipients" after so many; 0 */
+	size_t mail_learnt; /* "too many messages" after so many; 0 */
 	struct smtp_reply reply;
 	const char *rest; /* input behind the reply in hand */
 	size_t rest_len;

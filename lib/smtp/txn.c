@@ -174,6 +174,31 @@ txn_all(struct smtp_conn *c, enum smtp_class cls, enum smtp_stage stage,
 	smtp_txn_settle_all(&c->txn, &res, text);
 }
 
+/*
+ * MAIL was refused. On a connection that has had a message that may concern
+ * the connection: 421, or "too many" (452 4.5.3, as OpenSMTPD says after 100
+ * messages). Then this message was not tried, and another connection is
+ * needed; each has a first message, so this comes to an end.
+ */
+static void
+mail_refused(struct smtp_conn *c, const struct smtp_reply *r)
+{
+	struct smtp_txn *t = &c->txn;
+	struct smtp_result res;
+	size_t text;
+	bool many;
+
+	res = smtp_txn_reply(t, smtp_class_of(r->code), SMTP_STAGE_MAIL, r,
+	    &text);
+	many = t->reused && r->code == 452 && res.status.given &&
+	    res.status.subject == 5 && res.status.detail == 3;
+	if (many)
+		c->mail_learnt = c->count - 1;
+	if (many || (t->reused && r->code == 421))
+		res.cls = SMTP_UNTRIED;
+	smtp_txn_settle_all(t, &res, text);
+}
+
 void
 smtp_on_mail(struct smtp_conn *c, const struct smtp_reply *r)
 {
@@ -186,10 +211,8 @@ smtp_on_mail(struct smtp_conn *c, const struct smtp_reply *r)
 		t->mail_ok = true;
 	else if (r->code / 100 == 3)
 		smtp_conn_fail_protocol(c, "3xx answer to MAIL");
-	else if (r->code == 421 && t->reused)
-		txn_all(c, SMTP_UNTRIED, SMTP_STAGE_MAIL, r);
 	else
-		txn_all(c, smtp_class_of(r->code), SMTP_STAGE_MAIL, r);
+		mail_refused(c, r);
 }
 
 /*

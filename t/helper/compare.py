@@ -7,7 +7,7 @@
 Each message must have reached each of its recipients exactly once, and be
 the same byte for byte, apart from line ends (LF or CRLF, one at the end of
 the text) and header fields that were added: Received, Return-Path,
-Delivered-To, X-Original-To in front, and one Date and Message-ID where there
+Delivered-To, X-Original-To, Envelope-To in front, and one Date and Message-ID where there
 was none. Prints what differs; exit 0 when nothing does, else 1.
 """
 import argparse
@@ -17,7 +17,8 @@ import os
 import re
 import sys
 
-ADDED = {b"received", b"return-path", b"delivered-to", b"x-original-to"}
+ADDED = {b"received", b"return-path", b"delivered-to", b"x-original-to",
+         b"envelope-to"}
 MISSING = {b"date", b"message-id"}
 
 # A message that arrived: corpus number, recipients, content.
@@ -83,8 +84,9 @@ def from_maildir(path):
     for where in glob.glob(os.path.join(path, "new", "*")):
         with open(where, "rb") as f:
             data = f.read()
-        sender = re.search(rb"^Return-Path: <m-(\d+)@", data, re.M)
-        rcpt = re.search(rb"^X-Original-To: (.*)$", data, re.M)
+        sender = re.search(rb"^Return-Path: <m-(\d+)@", data, re.M | re.I)
+        rcpt = re.search(rb"^(?:X-Original|Envelope|Delivered)-To: (.*)$",
+                         data, re.M | re.I)
         yield Arrived(int(sender.group(1)), [rcpt.group(1).decode()], data,
                       where)
 

@@ -132,6 +132,10 @@ test_reuse(void **state)
 {
 	static const char *const mail_421[] = { CHUNK, FLIGHT, "S:" ALL_OK,
 		FLIGHT, "S:421 4.7.0 enough\r\n", NULL };
+	/* OSMTPD: the connection has had enough messages */
+	static const char *const mail_452[] = { CHUNK, FLIGHT, "S:" ALL_OK,
+		FLIGHT, "S:452 4.5.3 Too many messages\r\n503 no\r\n554 no\r\n",
+		"C:QUIT\r\n", NULL };
 	static const char *const shut[] = { PIPE, "X:" MAIL RCPT(1) "DATA\r\n",
 		"S:250 ok\r\n250 ok\r\n354 go\r\n", "D:", "S:250 ok\r\n",
 		"E:MAIL", "C:", NULL };
@@ -150,8 +154,8 @@ test_reuse(void **state)
 	static const struct {
 		const char *const *script;
 		int code;
-	} t[] = { { mail_421, 421 }, { shut, 0 }, { rset, 500 },
-		{ rset_421, 421 }, { rset_bdat, 502 } };
+	} t[] = { { mail_421, 421 }, { mail_452, 0 }, { shut, 0 },
+		{ rset, 500 }, { rset_421, 421 }, { rset_bdat, 502 } };
 	size_t i;
 
 	(void)state;
@@ -165,6 +169,33 @@ test_reuse(void **state)
 		assert_true(p->out.reused);
 		assert_false(p->out.usable);
 		assert_int_equal(p->n_closed, 1);
+		peer_free(p);
+	}
+}
+
+/* OSMTPD: the same words for the first message, others for the second. */
+static void
+test_452_to_mail(void **state)
+{
+	static const char *const first[] = { PIPE, "X:" MAIL RCPT(1) "DATA\r\n",
+		"S:452 4.5.3 Too many\r\n503 no\r\n503 no\r\n", NULL };
+	static const char *const full[] = { CHUNK, FLIGHT, "S:" ALL_OK, FLIGHT,
+		"S:452 4.3.1 Disk full\r\n503 no\r\n554 no\r\n", NULL };
+	static const char *const bare[] = { CHUNK, FLIGHT, "S:" ALL_OK, FLIGHT,
+		"S:452 Disk full\r\n503 no\r\n554 no\r\n", NULL };
+	const char *const *script[] = { first, full, bare };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < LEN(script); i++) {
+		struct smtp_message m = peer_message(1, true);
+		struct peer *p = i == 0 ? peer_play1(script[i], &m) :
+					  peer_play2(script[i], &m);
+
+		assert_int_equal(p->res[0].cls, SMTP_TEMPORARY);
+		assert_int_equal(p->res[0].code, 452);
+		assert_true(p->out.usable);
+		assert_int_equal(p->n_closed, 0);
 		peer_free(p);
 	}
 }
@@ -351,7 +382,7 @@ next_random(uint64_t *x)
 
 /* Replies at random, cut at random, whatever the client says. */
 static void
-babble(struct peer *p, uint64_t *x)
+babble(struct peer *p, uint64_t *x, bool kind)
 {
 	static const char *const word[] = { "250 ok\r\n", "250 ok\r\n",
 		"250 ok\r\n", "220 mx\r\n", "354 go\r\n", "354 go\r\n",
@@ -359,10 +390,12 @@ babble(struct peer *p, uint64_t *x)
 		"250-mx\r\n250-PIPELINING\r\n250 8BITMIME\r\n",
 		"450 4.2.1 x\r\n", "452 4.5.3 x\r\n", "550 5.1.1 x\r\n",
 		"500 what\r\n", "421 bye\r\n", "2", "\r\n", "x" };
-	const char *w = word[next_random(x) % LEN(word)];
+	/* the first six go on; a kind one says mostly such */
+	bool yes = kind && next_random(x) % 8 > 0;
+	const char *w = word[next_random(x) % (yes ? 6 : LEN(word))];
 	size_t n = strlen(w);
 
-	if (next_random(x) % 4 == 0)
+	if (!yes && next_random(x) % 4 == 0)
 		n = next_random(x) % (n + 1);
 	if (p->fd >= 0 && next_random(x) % 40 == 0) {
 		(void)close(p->fd);
@@ -406,15 +439,17 @@ test_babble(void **state)
 		struct peer *p = peer_new(script);
 
 		p->queue[p->n_queue++] = &m;
-		p->queue[p->n_queue++] = &plain;
-		p->queue[p->n_queue++] = &m;
+		if (i % 3 != 0) { /* the last outcome is looked at */
+			p->queue[p->n_queue++] = &plain;
+			p->queue[p->n_queue++] = &m;
+		}
 		p->deny_end = i % 5 == 0;
 		peer_connect(p);
 		(void)send(p->fd, "220 mx\r\n", 8, 0);
 		for (turns = 0; turns < 60 && p->c != NULL; turns++) {
 			loop_turn(p->loop, false);
 			if (i % 2 == 0 || next_random(&x) % 16 == 0)
-				babble(p, &x);
+				babble(p, &x, i % 3 == 0);
 			else
 				answer(p);
 			if (p->c != NULL && p->deny_end && turns % 8 == 0)
@@ -441,6 +476,7 @@ main(void)
 		cmocka_unit_test(test_421),
 		cmocka_unit_test(test_421_and_on),
 		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_452_to_mail),
 		cmocka_unit_test(test_break_anywhere),
 		cmocka_unit_test(test_delivered_then_gone),
 		cmocka_unit_test(test_timeouts),
