@@ -198,12 +198,15 @@ listing_rcpt(struct listing *l, const struct batch_header *h,
     const struct batch_rcpt *r)
 {
 	char next[STAMP_ACCT_LEN + 1];
+	struct buf rcpt = BUF_INIT;
 
+	report_safe(&rcpt, r->rcpt);
 	(void)fprintf(l->text, "rcpt %u %s state=%s attempts=%u next=%s%s%s\n",
-	    r->index, r->rcpt, batch_state_word(r->state), r->attempts,
+	    r->index, buf_str(&rcpt), batch_state_word(r->state), r->attempts,
 	    r->next > 0 ? stamp_acct(r->next, next) : "-",
 	    *listing_reason(l, h, r->state) != '\0' ? " reason=" : "",
 	    listing_reason(l, h, r->state));
+	buf_release(&rcpt);
 }
 
 /* One slot of an open batch. */

@@ -130,7 +130,6 @@ run_deliver(struct sys *sys, struct conf *c, const struct run_options *opt,
 	int rc;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)setenv("UV_THREADPOOL_SIZE", "16", 1);
 	total = total_new(opt->workers, err);
 	if (total == NULL)
 		return (-1);

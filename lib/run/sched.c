@@ -170,7 +170,9 @@ sched_open(struct worker *w, struct queue *q)
 	sess_limits(w, q, list);
 	a = limit_ask(list, SESS_LIMITS, loop_now(w->loop), 1);
 	q->limited = a.now ? LIMIT_NONE : a.why;
-	if (!a.now)
+	if (a.now && TAILQ_EMPTY(&q->works) && !work_room(w, q))
+		q->limited = LIMIT_FILES; /* it could open no batch */
+	if (q->limited != LIMIT_NONE)
 		return (false); /* before an address has its turn */
 	while (q->target < q->route->dns->n) {
 		target = &q->route->dns->target[q->target];
@@ -275,6 +277,7 @@ sched_run(struct worker *w)
 		q->hungry = false;
 		sched_queue(w, q, &budget);
 		end = end || q->limited == LIMIT_TOTAL_CONNS ||
+		    q->limited == LIMIT_FILES ||
 		    w->n_lookup >= SCHED_LOOKUPS;
 	}
 	if (budget == 0)

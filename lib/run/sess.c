@@ -36,6 +36,7 @@ sess_limits(struct worker *w, struct queue *q,
 	ret_list[0] = &q->slots.lim;
 	ret_list[1] = &q->vmta->slots.lim;
 	ret_list[2] = &w->total_slots.lim;
+	ret_list[3] = &w->file_slots.lim;
 }
 
 /* Out of all lists and counters; the connection is gone already. */
@@ -173,6 +174,8 @@ sess_broke(struct sess *s, const struct smtp_failure *why)
 		q->n_starting--;
 	if (sess_no_way(s, why))
 		q->target++; /* another address may be in reach */
+	else if (why->blame == SMTP_BLAME_LOCAL && !s->ready && q->n_ready > 0)
+		q->hold_until = loop_now(w->loop) + SESS_HOLD_MS;
 	else if (why->blame == SMTP_BLAME_LOCAL)
 		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
 	else if (why->blame == SMTP_BLAME_SOURCE || sess_source_gone(s))

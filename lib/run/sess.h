@@ -18,8 +18,8 @@ struct queue;
 struct route;
 struct dns_target;
 
-/* Limits that a connection takes a slot of: queue, VirtualMTA, total. */
-#define SESS_LIMITS 3
+/* A connection takes a slot of each: queue, VirtualMTA, total, descriptors. */
+#define SESS_LIMITS 4
 
 struct sess {
 	TAILQ_ENTRY(sess) entry;   /* of all sessions */

@@ -372,6 +372,15 @@ work_take_from(struct worker *w, struct work *k, const char *source,
 	return (true);
 }
 
+bool
+work_room(struct worker *w, struct queue *q)
+{
+	if (w->n_open < w->open_max)
+		return (true);
+	queue_wait_slot(w, q); /* asked again when one was put away */
+	return (false);
+}
+
 /* The open batch whose turn it is, opened if need be; NULL: none. */
 static struct work *
 work_next(struct worker *w, struct queue *q)
@@ -389,6 +398,8 @@ work_next(struct worker *w, struct queue *q)
 	queue_promote(w, q);
 	while ((top = heap_top(&q->ready)) != NULL &&
 	    (best == NULL || top->name.prio > best->prio)) {
+		if (!work_room(w, q))
+			break;
 		heap_pop(&q->ready, &r);
 		if (pause_match_name(w->pauses, q->domain, q->vmta->name,
 			&r.name))

@@ -144,6 +144,7 @@ control_reply_release(struct control_reply *rep)
 static void
 reply_flight(struct control_reply *rep, const char *value)
 {
+	char domain[SPOOL_DOMAIN_MAX + 1], vmta[SPOOL_VMTA_MAX + 1];
 	const char *msgid = strchr(value, ' '), *index;
 	char *queue, id[ID_LEN + 1];
 	int64_t n;
@@ -155,7 +156,8 @@ reply_flight(struct control_reply *rep, const char *value)
 	queue = xstrndup(value, (size_t)(msgid - value));
 	memcpy(id, msgid + 1, ID_LEN);
 	id[ID_LEN] = '\0';
-	control_reply_flight(rep, queue, id, (uint32_t)n);
+	if (spool_queue_split(queue, domain, vmta) == 0 && id_valid(id))
+		control_reply_flight(rep, queue, id, (uint32_t)n);
 	free(queue);
 }
 

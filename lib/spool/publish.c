@@ -328,7 +328,7 @@ commit_record_release(struct record *r)
 	*r = (struct record) { 0 };
 }
 
-/* The renames; then they are durable. */
+/* The renames; then they are durable. One that fails stops no other. */
 static int
 record_renames(struct spool *sp, const struct record *r, struct verr *err)
 {
@@ -338,14 +338,11 @@ record_renames(struct spool *sp, const struct record *r, struct verr *err)
 	int rc = 0;
 
 	publish_init(&p, sp);
-	for (i = 0; i < r->n && rc == 0; i++) {
-		rc = publish_vmta(&p, r->item[i].vmta, each, err);
-		if (rc == 0)
-			rc = publish_batch(&p, r->item[i].domain,
-			    r->item[i].name, each, err);
-		if (rc == 1)
-			rc = 0;
-	}
+	for (i = 0; i < r->n; i++)
+		if (publish_vmta(&p, r->item[i].vmta, each, err) == -1 ||
+		    publish_batch(&p, r->item[i].domain, r->item[i].name, each,
+			err) == -1)
+			rc = -1;
 	publish_end(&p);
 	if (rc == 0 && !each && sp->sys->syncfs(sp->sys, sp->fd) == -1)
 		rc = verr_sys(err, "sync spool");
