@@ -364,6 +364,12 @@ worker_on_hup(void *arg)
 		conf_unref(c);
 		return;
 	}
+	if (conf_same(c, w->conf)) { /* nothing to keep an old one for */
+		conf_unref(c);
+		log_event(LOG_LV_INFO, "reloaded", "file", conf_file(w->conf),
+		    NULL);
+		return;
+	}
 	/* sessions and settings in use point into the old ones */
 	w->old_conf = xreallocarray(w->old_conf, w->n_old_conf + 1,
 	    sizeof(struct conf *));
@@ -459,6 +465,8 @@ worker_resolver(struct worker *w, struct verr *err)
 static void
 worker_timers(struct worker *w)
 {
+	sigset_t none;
+
 	w->sched_timer = loop_timer_new(w->loop, worker_on_sched, w);
 	w->wake_timer = loop_timer_new(w->loop, worker_on_wake, w);
 	w->tick_timer = loop_timer_new(w->loop, worker_on_tick, w);
@@ -466,6 +474,9 @@ worker_timers(struct worker *w)
 	w->sig[0] = loop_signal_new(w->loop, SIGTERM, worker_on_term, w);
 	w->sig[1] = loop_signal_new(w->loop, SIGINT, worker_on_term, w);
 	w->sig[2] = loop_signal_new(w->loop, SIGHUP, worker_on_hup, w);
+	/* now that they only set the loop in motion; those of before, too */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	loop_timer_set(w->tick_timer, WORKER_TICK_MS);
 	w->next_chores = loop_now(w->loop) + WORKER_CHORES_MS;
 	w->last_work = loop_now(w->loop);
@@ -485,6 +496,8 @@ worker_begin(struct worker *w, struct verr *err)
 	w->loop = loop_new();
 	if (w->loop == NULL)
 		return (verr_sys(err, "event loop"));
+	if (loop_threads(w->loop) == -1)
+		return (verr_sys(err, "threads"));
 	if (id_new(w->sys, &w->id) == -1)
 		return (verr_sys(err, "no randomness"));
 	w->net = netcheck_new(err);
@@ -638,8 +651,6 @@ worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 
 	total_slots_init(&w.total_slots, total, index, LIMIT_TOTAL_CONNS, 0);
 	rc = worker_begin(&w, err);
-	if (rc == 0 && loop_threads(w.loop) == -1)
-		rc = verr_sys(err, "threads");
 	/* before anything is owned: it needs all of it */
 	if (rc == 0 && commit_sweep(w.spool, err) == -1)
 		worker_trouble(&w, err);
