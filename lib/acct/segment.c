@@ -176,8 +176,8 @@ segment_new_id(struct sys *sys, int dfd, struct id *ret_id, struct verr *err)
 {
 	struct segment_list l;
 
-	if (id_new(sys, ret_id) == -1)
-		return (verr_sys(err, "make an id for the journal"));
+	if (id_make(sys, ret_id, err) == -1)
+		return (-1);
 	if (segment_list(sys, dfd, &l, err) == -1)
 		return (-1);
 	if (l.n > 0 && strcmp(ret_id->s, l.id[l.n - 1].s) <= 0) {

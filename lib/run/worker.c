@@ -498,8 +498,8 @@ worker_begin(struct worker *w, struct verr *err)
 		return (verr_sys(err, "event loop"));
 	if (loop_threads(w->loop) == -1)
 		return (verr_sys(err, "threads"));
-	if (id_new(w->sys, &w->id) == -1)
-		return (verr_sys(err, "no randomness"));
+	if (id_make(w->sys, &w->id, err) == -1)
+		return (-1);
 	w->net = netcheck_new(err);
 	if (w->net == NULL ||
 	    spool_open(w->sys, conf_spool(w->conf), &w->spool, err) == -1 ||

@@ -77,8 +77,8 @@ control_ask(struct spool *sp, const char *command, const char *const *option,
 	size_t i;
 	int rc;
 
-	if (id_new(sp->sys, ret_id) == -1)
-		return (verr_sys(err, "no random numbers"));
+	if (id_make(sp->sys, ret_id, err) == -1)
+		return (-1);
 	buf_addf(&b, "vmta-request 1\ncommand: %s\n", command);
 	for (i = 0; i < n; i++) {
 		if (!control_text_ok(option[i])) {
