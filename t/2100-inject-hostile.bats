@@ -44,14 +44,26 @@ refused_stream() {
 	equal "$before" "$(spool_files)" 'the spool'
 }
 
-@test "V02: controls, 8-bit, brackets, blanks and length in arguments" {
-	local bad good domain
+@test "V02: controls, 8-bit, brackets, blanks and length in recipients" {
+	local bad
 	bad_locals
 	for bad in "${BAD[@]}"; do
 		refused 65 "recipient '" -f s@y.example -- "$bad@x.example" \
 			<<<'x: y'
+	done
+}
+
+@test "V02: the same in senders" {
+	local bad
+	bad_locals
+	for bad in "${BAD[@]}"; do
 		refused 65 "sender '" -f "$bad@y.example" r@x.example <<<'x: y'
 	done
+}
+
+@test "V02: the same in domains; odd quoted forms are kept as they are" {
+	local bad good domain
+	bad_locals
 	domain=$(printf '%0200d' 1)
 	for bad in $'x\r.example' $'x.example\r\nDATA' $'x.example\n' 'x.example>' \
 		'x.example> SIZE=1' 'x .example' $'x\xff.example' \
@@ -375,10 +387,11 @@ need_strace() {
 		--signals TERM,HUP,CHLD,ALRM,PIPE,USR1,WINCH,INT --stdin "$S.{}" \
 		-- "$P/bin/vmta-inject" --submit-id 'k{}' a@x.example b@z.example \
 		>"$R" 2>"$R.err"
-	# 0, 75, or killed by a signal that kills
-	refute grep -vE '^[0-9]+ (0|75|-1|-2|-10|-14|-15)$' "$R"
+	# 0, 75, or killed by a signal that kills (PIPE: before main)
+	refute grep -vE '^[0-9]+ (0|75|-1|-2|-10|-13|-14|-15)$' "$R"
+	numbers | uniq -c | awk '$1 == 2 { print $2 }' >"$R.there"
 	for f in $(sed -n 's/ 0$//p' "$R"); do
-		[ "$(numbers | grep -cx "$f")" = 2 ] || fail "$f was accepted, lost"
+		grep -qx "$f" "$R.there" || fail "$f was accepted, and is lost"
 	done
 	for f in $(sed '/ 0$/d; s/ .*//' "$R"); do
 		inject --submit-id "k$f" a@x.example b@z.example <"$S.$f"
@@ -386,8 +399,10 @@ need_strace() {
 	# each once for each of its two queues
 	equal "$(seq $n | sed p | md5sum)" "$(numbers | md5sum)"
 	"$P/bin/vmta-check" spool --repair >/dev/null || true
-	"$P/bin/vmta-check" spool >"$R" || fail "$(cat "$R")"
-	echo "# $(sed 's/.* //' "$R.err" | sort | uniq -c | xargs)" >&3
+	"$P/bin/vmta-check" spool >"$S" || fail "$(cat "$S")"
+	# a share of each kind of end, or the storm was none
+	[ "$(grep -c ' 0$' "$R")" -gt 20 ] && [ "$(grep -vc ' 0$' "$R")" -gt 20 ] ||
+		fail "ends: $(sed 's/.* //' "$R" | sort | uniq -c | xargs)"
 }
 
 @test "V19: only libraries' handlers are in the programs" {

@@ -28,7 +28,7 @@ file_read(struct sys *sys, int dfd, const char *path, size_t max,
 	}
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > max) {
 		errno = EFBIG;
-		(void)verr_set(err, VEX_DATA,
+		(void)verr_set(err, VEX_IO,
 		    "%s: not a regular file of at most %zu bytes", path, max);
 		goto fail;
 	}
