@@ -6,6 +6,7 @@ it signals at random moments.
 --signals LIST TERM,HUP,...: what is sent
 --once LIST    of these at most one a run
 --burst N      at most N signals a run (6)
+--last NAME    sent at the end, unless it was sent before
 --within MS    the first comes within so many milliseconds of the start (20)
 --stdin FILE   standard input; {} in it and in COMMAND is the run's number
 --until CMD    a shell command; after a run in which it succeeds there is none
@@ -25,20 +26,16 @@ import time
 
 def storm(proc, args, rnd):
     """Signals to one process until the burst is over or it has ended."""
-    once = set(args.once)
+    sent = set()
     time.sleep(rnd.random() * args.within / 1000)
-    for _ in range(rnd.randint(1, args.burst)):
+    names = rnd.choices(args.signals, k=rnd.randint(1, args.burst))
+    for name in names + ([args.last] if args.last else []):
+        if name in sent and (name in args.once or name == args.last):
+            continue
         if proc.poll() is not None:
             return
-        name = rnd.choice(args.signals)
-        if name in args.once:
-            if name not in once:
-                continue
-            once.discard(name)
-        try:
-            os.kill(proc.pid, getattr(signal, "SIG" + name))
-        except ProcessLookupError:
-            return
+        sent.add(name)
+        os.kill(proc.pid, getattr(signal, "SIG" + name))  # not reaped yet
         if rnd.random() < 0.5:
             time.sleep(rnd.random() * 0.004)
 
@@ -65,6 +62,7 @@ def main():
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--signals", type=lambda s: s.split(","))
     parser.add_argument("--once", type=lambda s: s.split(","), default=[])
+    parser.add_argument("--last")
     parser.add_argument("--burst", type=int, default=6)
     parser.add_argument("--within", type=float, default=20)
     parser.add_argument("--stdin")
