@@ -70,7 +70,7 @@ tool() {
 	local what=$1
 	shift
 	CODE=0
-	timeout -k 1 10 "$@" >"$P/out" 2>"$P/err" </dev/null || CODE=$?
+	timeout -k 1 60 "$@" >"$P/out" 2>"$P/err" </dev/null || CODE=$?
 	case $CODE in
 	0 | 1) return ;;
 	6[4-9] | 7[0-8]) ;;
@@ -117,7 +117,7 @@ try_tools() {
 		'five@w.example six@x.example'; do
 		CODE=0
 		# shellcheck disable=SC2086
-		message | timeout -k 1 10 "$P/bin/vmta-inject" -f s@sender.example \
+		message | timeout -k 1 60 "$P/bin/vmta-inject" -f s@sender.example \
 			$how >"$P/out" 2>"$P/err" || CODE=$?
 		case $CODE in
 		0) ACCEPTED=$((ACCEPTED + 1)) ;;
@@ -136,9 +136,9 @@ try_tools() {
 
 # Where files are.
 FILES=(trigger state/owners state/pauses state/config.img state/submit/.lock
-	state/retry/v1/x.example state/live.x acct/$ID.live acct/$ID.csv
-	control/$ID.req control/$ID.w.rep commit/$ID content/$ID-$ID
-	queue/v1/tmp/$NAME queue/v1/new/x.example/$NAME bad/x)
+	state/retry/v1/x.example state/live.x "acct/$ID.live" "acct/$ID.csv"
+	"control/$ID.req" "control/$ID.w.rep" "commit/$ID" "content/$ID-$ID"
+	"queue/v1/tmp/$NAME" "queue/v1/new/x.example/$NAME" bad/x)
 # Where directories are.
 DIRS=(queue/v1 queue/v1/tmp queue/v1/new queue/v1/cur queue/v1/new/x.example
 	queue/v2 state/retry state/submit state/export commit content acct control
@@ -186,4 +186,45 @@ DIRS=(queue/v1 queue/v1/tmp queue/v1/new queue/v1/cur queue/v1/new/x.example
 	try_planted sock "${FILES[@]}"
 	rm -rf "$P/model" "$P/victims" "$P/spool" "$P/aside"
 	try_planted dev "${FILES[@]}"
+}
+
+@test "V18: no tool works in a spool that others can write in or own" {
+	local dir tool
+	send one@x.example
+	for dir in . queue state acct control commit content bad pickup; do
+		chmod g+w "$P/spool/$dir"
+		for tool in vmta-runq 'vmta-runq --dry-run' 'vmta-queue list' \
+			'vmta-queue hold --all' 'vmta-report status' 'vmta-check spool'; do
+			# each directory, and each tool, once
+			[ "$dir" = . ] || [ "$tool" = vmta-runq ] || continue
+			# shellcheck disable=SC2086
+			run --separate-stderr "$P/bin/"$tool
+			equal 78 "$status" "$tool, $dir: $stderr"
+			equal 1 "${#stderr_lines[@]}" "$tool: $stderr"
+			[[ $stderr == *'writable by group or others'* ]] || fail "$stderr"
+		done
+		chmod g-w "$P/spool/$dir"
+	done
+	waiting 1
+	deliver
+	all_final 1
+}
+
+@test "V18: vmta-check spool names owners and modes further down" {
+	need_root
+	need_user nobody
+	send one@x.example
+	"$P/bin/vmta-check" spool
+	chmod 0777 "$P/spool/queue/v1/new"
+	chown nobody "$P/spool/queue/v1/new/x.example" "$P/spool/trigger"
+	run --separate-stderr "$P/bin/vmta-check" spool
+	equal 1 "$status"
+	equal 3 "${#lines[@]}" "$output"
+	grep -qx $'queue/v1/new\ta directory that others may write in' <<<"$output"
+	grep -qx $'queue/v1/new/x.example\tbelongs to another user' <<<"$output"
+	grep -qx $'trigger\tbelongs to another user' <<<"$output"
+	chown nobody "$P/spool/queue/v1/new/x.example"/*
+	runq
+	grep -q 'not a regular file of our own' "$P/spool/bad"/*.why
+	equal 0 "$(sink_count messages)"
 }

@@ -218,6 +218,12 @@ check_refuses() {
 }
 
 @test "V03: no field comes from a job, an envelope id or a name" {
+	local end
+	for end in $'\r' $'\n' $'\r\n' $'\r\n '; do
+		refused 65 'job' --job "j${end}X-Evil: 1" a@x.example <<<'x: y'
+		refused 65 'envelope id' --envid "e${end}X-Evil: 1" a@x.example \
+			<<<'x: y'
+	done
 	rm -rf "$P/spool/queue"
 	inject --job 'j: X-Evil: 1' --envid 'X-Evil: 1' -f '"X-Evil: 1"@y.example' \
 		'"X-Evil: 1"@x.example' <<<$'Subject: x\n\nhi'

@@ -56,8 +56,7 @@ file_own(struct sys *sys, int fd, const char *what, struct verr *err)
 
 	if (sys->fstat(sys, fd, &st) == -1)
 		return (verr_sys(err, "stat %s", what));
-	if (S_ISREG(st.st_mode) && st.st_nlink == 1 &&
-	    st.st_uid == geteuid())
+	if (S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == geteuid())
 		return (0);
 	errno = EINVAL;
 	return (verr_set(err, VEX_IO,
@@ -74,8 +73,7 @@ file_fresh(struct sys *sys, int dfd, const char *tmp)
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 	int fd = sys->openat(sys, dfd, tmp, flags, 0600);
 
-	if (fd == -1 && errno == EEXIST &&
-	    sys->unlinkat(sys, dfd, tmp, 0) == 0)
+	if (fd == -1 && errno == EEXIST && sys->unlinkat(sys, dfd, tmp, 0) == 0)
 		fd = sys->openat(sys, dfd, tmp, flags, 0600);
 	return (fd);
 }

@@ -247,8 +247,8 @@ unbound_configure(struct ub_ctx *ctx, const char *const *server, size_t n,
 	int rc;
 
 	(void)ub_ctx_debugout(ctx, NULL);
-	rc = ub_ctx_set_option(ctx, "outgoing-range:",
-	    unbound_sockets(sockets));
+	rc = ub_ctx_set_option(ctx,
+	    "outgoing-range:", unbound_sockets(sockets));
 	for (i = 0; rc == 0 && i < NELEM(unbound_options); i++)
 		rc = ub_ctx_set_option(ctx, unbound_options[i].name,
 		    unbound_options[i].value);

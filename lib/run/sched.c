@@ -277,8 +277,7 @@ sched_run(struct worker *w)
 		q->hungry = false;
 		sched_queue(w, q, &budget);
 		end = end || q->limited == LIMIT_TOTAL_CONNS ||
-		    q->limited == LIMIT_FILES ||
-		    w->n_lookup >= SCHED_LOOKUPS;
+		    q->limited == LIMIT_FILES || w->n_lookup >= SCHED_LOOKUPS;
 	}
 	if (budget == 0)
 		worker_kick(w);

@@ -58,7 +58,7 @@ struct worker {
 	struct resolver *resolver; /* ours; NULL: the table's own is used */
 	struct netcheck *net;
 	struct total_slots total_slots; /* total-max-smtp-out */
-	struct slots file_slots; /* connections that descriptors allow */
+	struct slots file_slots;	/* connections that descriptors allow */
 	struct trigger_reader *trigger;
 
 	struct map vmtas;    /* name -> struct rvmta, owned or orphaned */

@@ -123,7 +123,8 @@ foreign_name(void *arg, const char *name)
 
 	if (f->sp->sys->fstatat(f->sp->sys, f->dfd, name, &st,
 		AT_SYMLINK_NOFOLLOW) == -1)
-		return (errno == ENOENT ? 0 : verr_sys(f->err, "stat %s", name));
+		return (errno == ENOENT ? 0 :
+					  verr_sys(f->err, "stat %s", name));
 	if (len > 0)
 		buf_addc(&f->path, '/');
 	buf_adds(&f->path, name);
@@ -149,10 +150,9 @@ foreign_dir(struct foreign *f, const char *name)
 		return (0);
 	fd = file_open_dir(sys, up, name);
 	if (fd == -1) /* gone; or changed, or closed to us: that was told */
-		return (errno == ENOENT || errno == ENOTDIR ||
-				errno == EACCES ?
-			    0 :
-			    verr_sys(f->err, "open directory %s", f->path.p));
+		return (errno == ENOENT || errno == ENOTDIR || errno == EACCES ?
+			0 :
+			verr_sys(f->err, "open directory %s", f->path.p));
 	f->dfd = fd;
 	f->depth++;
 	rc = spool_walk(f->sp, fd, foreign_name, f, f->err);
