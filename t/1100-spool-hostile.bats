@@ -188,6 +188,31 @@ DIRS=(queue/v1 queue/v1/tmp queue/v1/new queue/v1/cur queue/v1/new/x.example
 	try_planted dev "${FILES[@]}"
 }
 
+@test "V09: a domain that is blocked keeps only its own mail waiting" {
+	local blocked
+	for blocked in a.example m.example z.example; do
+		rm -rf "${P:?}/spool"
+		ARRIVED=$(sink_count messages)
+		send one@x.example
+		echo planted >"$P/spool/queue/v1/new/$blocked"
+		# three queues: accepted, by a record that cannot be done
+		send u@a.example u@m.example u@z.example
+		equal 1 "$(find "$P/spool/commit" -type f | wc -l)"
+		run --separate-stderr "$P/bin/vmta-runq"
+		equal 74 "$status" "$blocked: $stderr"
+		equal 1 "${#stderr_lines[@]}" "$stderr"
+		[[ $stderr == *"$blocked"* ]] || fail "$stderr"
+		equal $((ARRIVED + 3)) "$(sink_count messages)" "$blocked"
+		refute "$P/bin/vmta-check" spool >"$P/out"
+		grep -q "^queue/v1/new/$blocked" "$P/out" || fail "$(cat "$P/out")"
+		rm "$P/spool/queue/v1/new/$blocked"
+		deliver
+		equal $((ARRIVED + 4)) "$(sink_count messages)" "$blocked"
+		waiting 0
+	done
+	sink_strict
+}
+
 @test "V18: no tool works in a spool that others can write in or own" {
 	local dir tool
 	send one@x.example

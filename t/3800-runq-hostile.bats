@@ -337,10 +337,7 @@ ends() {
 		ended "$RUNQ_PID" || [ $? = 143 ] || fail "exit $?"
 	done
 	# a caller that ignores SIGCHLD: the end of workers is seen all the same
-	(
-		trap '' CHLD
-		exec timeout 60 "$P/bin/vmta-runq" --workers 3
-	)
+	timeout 60 env --ignore-signal=CHLD "$P/bin/vmta-runq" --workers 3
 	all_final 1
 }
 

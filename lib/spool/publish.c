@@ -333,16 +333,21 @@ static int
 record_renames(struct spool *sp, const struct record *r, struct verr *err)
 {
 	bool each = r->n <= PUBLISH_FSYNC_MAX;
+	struct verr why = VERR_INIT;
 	struct publish p;
 	size_t i;
 	int rc = 0;
 
 	publish_init(&p, sp);
-	for (i = 0; i < r->n; i++)
-		if (publish_vmta(&p, r->item[i].vmta, each, err) == -1 ||
+	for (i = 0; i < r->n; i++) {
+		if (publish_vmta(&p, r->item[i].vmta, each, &why) != -1 &&
 		    publish_batch(&p, r->item[i].domain, r->item[i].name, each,
-			err) == -1)
-			rc = -1;
+			&why) != -1)
+			continue;
+		if (rc == 0 && err != NULL)
+			*err = why;
+		rc = -1;
+	}
 	publish_end(&p);
 	if (rc == 0 && !each && sp->sys->syncfs(sp->sys, sp->fd) == -1)
 		rc = verr_sys(err, "sync spool");

@@ -96,7 +96,7 @@ main(int argc, char **argv)
 	unescape(argv[2], &from);
 	unescape(argv[3], &to);
 	len = strtoul(b.p + 13, NULL, 10);
-	hit = memmem(b.p, len - INDEX, from.p, from.len);
+	hit = memmem(b.p, len - INDEX, buf_str(&from), from.len);
 	if (hit == NULL)
 		return (1);
 	at = (size_t)(hit - b.p);
