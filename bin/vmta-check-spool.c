@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cli.h"
+#include "base/esc.h"
 #include "conf/conf.h"
 #include "spool/check.h"
 #include "spool/spool.h"
@@ -29,11 +30,16 @@ static const struct cli_tool tool = { "vmta-check spool", "[OPTION ...]",
 static void
 say(void *arg, const struct spool_finding *f)
 {
+	struct buf b = BUF_INIT;
+
 	(void)arg;
-	(void)printf("%s\t%s%s\n", f->path, f->what,
+	/* a name in the spool may be anybody's */
+	esc_line(&b, f->path, strlen(f->path));
+	(void)printf("%s\t%s%s\n", buf_str(&b), f->what,
 	    f->repaired	      ? " (repaired)" :
 		f->repairable ? " (--repair can set it right)" :
 				"");
+	buf_release(&b);
 }
 
 /* Open the spool that the configuration names, and check it. */

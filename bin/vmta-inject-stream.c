@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/esc.h"
 #include "submit/stream.h"
 #include "vmta-inject.h"
 
@@ -31,8 +32,12 @@ static void
 stream_reject(void *arg, uint64_t line, const char *why)
 {
 	struct stream *t = arg;
+	struct buf b = BUF_INIT;
 
-	(void)fprintf(t->rejects, "%s:%" PRIu64 ": %s\n", t->file, line, why);
+	esc_line(&b, t->file, strlen(t->file));
+	(void)fprintf(t->rejects, "%s:%" PRIu64 ": %s\n", buf_str(&b), line,
+	    why);
+	buf_release(&b);
 }
 
 /* Feed one file; 0, INPUT_STOP, or -1. */

@@ -73,7 +73,7 @@ all_private() {
 	all_private
 }
 
-@test "-C, VMTA_CONFIG and the environment say nothing" {
+@test "V18: -C, VMTA_CONFIG and the environment say nothing" {
 	local env
 	mkdir -p "$P/home/etc" "$P/home/spool"
 	printf '%s\n' "spool = $P/home/spool" 'virtual-mta evil { }' \
@@ -90,7 +90,7 @@ all_private() {
 	equal '' "$(find "$P/home/spool" -type f)"
 }
 
-@test "a link to the program elsewhere brings no rules of its own" {
+@test "V18: a link to the program elsewhere brings no rules of its own" {
 	mkdir -p "$P/home/bin" "$P/home/etc"
 	ln "$P/bin/vmta-inject" "$P/home/bin/vmta-inject"
 	printf '%s\n' "spool = $P/spool" 'virtual-mta evil { }' \
@@ -103,7 +103,7 @@ all_private() {
 	equal '' "$(batches)"
 }
 
-@test "files are read with the caller's rights" {
+@test "V18: files are read with the caller's rights" {
 	bsmtp 2 >"$P/home/own"
 	chown nobody "$P/home/own"
 	chmod 0600 "$P/home/own"
@@ -152,7 +152,7 @@ all_private() {
 	all_private
 }
 
-@test "closed descriptors, ignored signals, an odd umask, no file size" {
+@test "V18: closed descriptors, ignored signals, an odd umask, no file size" {
 	(umask 0 && as www-data a@x.example <<<'x: y' >&- 2>&-)
 	# shellcheck disable=SC2016
 	run setpriv --reuid=www-data --clear-groups bash -c \

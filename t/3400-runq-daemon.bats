@@ -137,7 +137,9 @@ sink_connected() {
 }
 
 no_owner() {
-	[ -z "$(find "$P/spool/acct" -name '*.live')" ]
+	[ -z "$(find "$P/spool/acct" -name '*.live')" ] &&
+		! readlink /proc/[0-9]*/fd/* 2>/dev/null |
+		grep -qxF "$P/spool/state/owners"
 }
 
 @test "SIGHUP: a good file is in force, also for new VirtualMTAs" {

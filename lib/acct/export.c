@@ -155,19 +155,19 @@ pass_lines(struct pass *p, int fd, const struct record_map *map,
 
 /* Open a segment under whichever name it has; fd, or -1 with errno. */
 static int
-pass_open(struct pass *p, size_t i)
+pass_open(struct pass *p, size_t i, struct verr *err)
 {
 	struct sys *sys = p->job->sp->sys;
 	char name[SEGMENT_NAME_MAX];
 	int fd;
 
-	fd = sys->openat(sys, p->job->sp->acct_fd,
-	    segment_name(p->st.seg.id[i].s, p->st.seg.live[i], name),
-	    O_RDONLY | O_NOFOLLOW, 0);
+	fd = segment_fd(sys, p->job->sp->acct_fd,
+	    segment_name(p->st.seg.id[i].s, p->st.seg.live[i], name), O_RDONLY,
+	    err);
 	if (fd == -1 && errno == ENOENT && p->st.seg.live[i])
-		fd = sys->openat(sys, p->job->sp->acct_fd,
-		    segment_name(p->st.seg.id[i].s, false, name),
-		    O_RDONLY | O_NOFOLLOW, 0);
+		fd = segment_fd(sys, p->job->sp->acct_fd,
+		    segment_name(p->st.seg.id[i].s, false, name), O_RDONLY,
+		    err);
 	return (fd);
 }
 
@@ -187,11 +187,8 @@ pass_segment(struct pass *p, size_t i, struct verr *err)
 		return (0);
 	if (live && mark->at >= p->job->live_size)
 		return (0);
-	if ((fd = pass_open(p, i)) == -1)
-		return (errno == ENOENT ?
-			0 :
-			verr_sys(err, "open journal segment %s",
-			    p->st.seg.id[i].s));
+	if ((fd = pass_open(p, i, err)) == -1)
+		return (errno == ENOENT ? 0 : -1);
 	rc = pass_header(p, fd, &map);
 	if (rc == -1)
 		(void)verr_sys(err, "read journal segment %s",

@@ -156,12 +156,10 @@ replay_segment(struct replay *rp, const char *id, replay_cb *cb, void *arg,
 	char name[SEGMENT_NAME_MAX];
 	int rc;
 
-	d.fd = d.sys->openat(d.sys, rp->sp->acct_fd,
-	    segment_name(id, true, name), O_RDWR | O_NOFOLLOW, 0);
+	d.fd = segment_fd(d.sys, rp->sp->acct_fd, segment_name(id, true, name),
+	    O_RDWR, err);
 	if (d.fd == -1)
-		return (errno == ENOENT ?
-			1 :
-			verr_sys(err, "open journal segment %s", id));
+		return (errno == ENOENT ? 1 : -1);
 	if ((rc = dead_measure(&d, err)) == 0 && (rc = dead_cut(&d, err)) == 0)
 		rc = dead_walk(&d, rp, cb, arg, err);
 	(void)d.sys->close(d.sys, d.fd);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "acct/segment.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 const char *
@@ -23,6 +24,23 @@ segment_name(const char *id, bool live, char buf[SEGMENT_NAME_MAX])
 	(void)snprintf(buf, SEGMENT_NAME_MAX, "%.21s%s", id,
 	    live ? ".live" : ".csv");
 	return (buf);
+}
+
+int
+segment_fd(struct sys *sys, int dfd, const char *name, int flags,
+    struct verr *err)
+{
+	int fd;
+
+	fd = sys->openat(sys, dfd, name, flags | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd == -1)
+		return (verr_sys(err, "open journal segment %s", name));
+	if (file_own(sys, fd, name, err) == 0)
+		return (fd);
+	(void)verr_prefix(err, "journal segment");
+	(void)sys->close(sys, fd);
+	errno = EINVAL;
+	return (-1);
 }
 
 void
@@ -158,8 +176,8 @@ segment_new_id(struct sys *sys, int dfd, struct id *ret_id, struct verr *err)
 {
 	struct segment_list l;
 
-	if (id_new(sys, ret_id) == -1)
-		return (verr_sys(err, "make an id for the journal"));
+	if (id_make(sys, ret_id, err) == -1)
+		return (-1);
 	if (segment_list(sys, dfd, &l, err) == -1)
 		return (-1);
 	if (l.n > 0 && strcmp(ret_id->s, l.id[l.n - 1].s) <= 0) {

@@ -25,6 +25,13 @@ struct segment_list {
 #define SEGMENT_NAME_MAX (ID_LEN + 6)
 const char *segment_name(const char *id, bool live, char buf[SEGMENT_NAME_MAX]);
 /*
+ * Open a segment that is there. What is not a regular file of our own with
+ * one link is refused (errno EINVAL): it would be cut, or stop us. fd, or -1
+ * with errno.
+ */
+int segment_fd(struct sys *sys, int dfd, const char *name, int flags,
+    struct verr *err);
+/*
  * The segments in directory dfd, in the order of their ids; other files are
  * left out. 0, or -1 with the list empty.
  */

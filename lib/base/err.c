@@ -1,21 +1,34 @@
 /*
- * Errors as values: code, errno and one line of text. Control bytes in the
- * text (a hostile file name, say) are shown as '?', so that one error stays
- * one line wherever it is printed.
+ * Errors as values: code, errno and one line of text. Control characters in
+ * the text (a hostile file name, say) and what is not UTF-8 are shown as '?',
+ * so that one error stays one line wherever it is printed, and no terminal
+ * obeys it.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "base/esc.h"
 
-/* Replace control bytes, so that the text is one printable line. */
+/* Replace what is not printable: the text is one line, and only shown. */
 static void
 err_tidy(char *s)
 {
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
+	char *to = s;
+	size_t n, left = strlen(s);
+
+	for (; left > 0; s += n, left -= n) {
+		n = esc_utf8(s, left);
+		if (n == 0 || esc_is_hostile(s, n)) {
+			*to++ = '?';
+			n = n > 0 ? n : 1;
+		} else {
+			memmove(to, s, n);
+			to += n;
+		}
+	}
+	*to = '\0';
 }
 
 int

@@ -46,14 +46,16 @@ esc_is_utf8(const char *p, size_t n)
 	return (true);
 }
 
-/* Code points that reorder or hide text: C1 controls, bidi, line ends. */
-static bool
+bool
 esc_is_hostile(const char *p, size_t len)
 {
 	const unsigned char *u = (const unsigned char *)p;
 
-	if (len == 2)
-		return (u[0] == 0xc2 && u[1] < 0xa0);
+	if (len == 1)
+		return (u[0] < 0x20 || u[0] == 0x7f);
+	if (len == 2) /* C1; U+061C */
+		return ((u[0] == 0xc2 && u[1] < 0xa0) ||
+		    (u[0] == 0xd8 && u[1] == 0x9c));
 	if (len != 3 || u[0] != 0xe2)
 		return (false);
 	return ((u[1] == 0x80 &&
@@ -92,8 +94,7 @@ esc_line(struct buf *b, const char *p, size_t n)
 
 	for (; n > 0; p += len, n -= len) {
 		len = esc_utf8(p, n);
-		bad = len == 0 || (unsigned char)*p < 0x20 || *p == 0x7f ||
-		    esc_is_hostile(p, len);
+		bad = len == 0 || esc_is_hostile(p, len);
 		if (len == 0)
 			len = 1;
 		if (esc_is_nul(p, n)) {
@@ -107,6 +108,20 @@ esc_line(struct buf *b, const char *p, size_t n)
 			for (i = 0; i < len; i++)
 				buf_addf(b, "\\x%02x", (unsigned char)p[i]);
 	}
+}
+
+/* The code point of a sequence of 1 to 3 octets. */
+static unsigned int
+esc_code(const char *p, size_t len)
+{
+	unsigned int c = (unsigned char)*p;
+	size_t i;
+
+	if (len > 1)
+		c &= 0x7fu >> len;
+	for (i = 1; i < len; i++)
+		c = c << 6 | ((unsigned char)p[i] & 0x3f);
+	return (c);
 }
 
 void
@@ -125,8 +140,8 @@ esc_json(struct buf *b, const char *p, size_t n)
 			buf_adds(b, "\\ufffd");
 		} else if (*p == '"' || *p == '\\')
 			buf_addf(b, "\\%c", *p);
-		else if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			buf_addf(b, "\\u%04x", (unsigned char)*p);
+		else if (esc_is_hostile(p, len))
+			buf_addf(b, "\\u%04x", esc_code(p, len));
 		else
 			buf_add(b, p, len);
 	}

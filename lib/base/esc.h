@@ -18,10 +18,19 @@ void esc_line(struct buf *b, const char *p, size_t n);
  * NUL that it was.
  */
 void esc_string(struct buf *b, const char *p, size_t n);
-/* Append n bytes as a JSON string with its quotes (RFC 8259). */
+/*
+ * Append n bytes as a JSON string with its quotes (RFC 8259); what esc_line
+ * would escape is escaped there too, so that a terminal may show it.
+ */
 void esc_json(struct buf *b, const char *p, size_t n);
 /* Length of the UTF-8 sequence at s (1 to 4), 0 if it is none. */
 size_t esc_utf8(const char *s, size_t n);
+/*
+ * Is the sequence of len bytes (as esc_utf8 found it) one that a terminal
+ * obeys or that reorders what is read: C0, DEL, C1, bidirectional controls,
+ * line separators?
+ */
+bool esc_is_hostile(const char *p, size_t len);
 /* Is all of it UTF-8? */
 bool esc_is_utf8(const char *p, size_t n);
 

@@ -28,7 +28,7 @@ file_read(struct sys *sys, int dfd, const char *path, size_t max,
 	}
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > max) {
 		errno = EFBIG;
-		(void)verr_set(err, VEX_DATA,
+		(void)verr_set(err, VEX_IO,
 		    "%s: not a regular file of at most %zu bytes", path, max);
 		goto fail;
 	}
@@ -49,6 +49,35 @@ fail:
 	return (-1);
 }
 
+int
+file_own(struct sys *sys, int fd, const char *what, struct verr *err)
+{
+	struct stat st;
+
+	if (sys->fstat(sys, fd, &st) == -1)
+		return (verr_sys(err, "stat %s", what));
+	if (S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == geteuid())
+		return (0);
+	errno = EINVAL;
+	return (verr_set(err, VEX_IO,
+	    "%s: not a regular file of our own with one link", what));
+}
+
+/*
+ * Make tmp, which did not exist: whatever has this name (a killed process's
+ * piece, something planted) is removed, never opened.
+ */
+static int
+file_fresh(struct sys *sys, int dfd, const char *tmp)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+	int fd = sys->openat(sys, dfd, tmp, flags, 0600);
+
+	if (fd == -1 && errno == EEXIST && sys->unlinkat(sys, dfd, tmp, 0) == 0)
+		fd = sys->openat(sys, dfd, tmp, flags, 0600);
+	return (fd);
+}
+
 /* Write the bytes to a new file tmp; 0, or -1 with errno. */
 static int
 file_fill(struct sys *sys, int dfd, const char *tmp, const void *p, size_t n,
@@ -56,8 +85,7 @@ file_fill(struct sys *sys, int dfd, const char *tmp, const void *p, size_t n,
 {
 	int fd, saved;
 
-	fd = sys->openat(sys, dfd, tmp,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+	fd = file_fresh(sys, dfd, tmp);
 	if (fd == -1)
 		return (-1);
 	if (sys_write_all(sys, fd, p, n) == -1 ||

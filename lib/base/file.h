@@ -13,6 +13,12 @@
 int file_read(struct sys *sys, int dfd, const char *path, size_t max,
     struct buf *ret_data, struct verr *err);
 /*
+ * Is the open fd a regular file of this process's user with one link? What is
+ * not was planted, and writing to it would write elsewhere. `what` names it
+ * in err. 0, or -1 (VEX_IO, errno EINVAL).
+ */
+int file_own(struct sys *sys, int fd, const char *what, struct verr *err);
+/*
  * Replace dfd/path by these bytes: temporary file `.path.PID` beside it,
  * fsync, rename, fsync of the directory dfd (path must have no slash). The
  * old content stays whole on every error.

@@ -52,6 +52,17 @@ id_new(struct sys *sys, struct id *ret_id)
 	return (0);
 }
 
+int
+id_make(struct sys *sys, struct id *ret_id, struct verr *err)
+{
+	if (id_new(sys, ret_id) == 0)
+		return (0);
+	(void)verr_sys(err, "no random numbers");
+	if (err != NULL)
+		err->code = VEX_TEMP;
+	return (-1);
+}
+
 bool
 id_valid(const char *s)
 {

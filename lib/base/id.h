@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "base/sys.h"
 
 #define ID_LEN 21
@@ -18,6 +19,11 @@ struct id {
 
 /* A new id; 0, or -1 with errno when the kernel gives no randomness. */
 int id_new(struct sys *sys, struct id *ret_id);
+/*
+ * The same for what must have one: nothing else is taken in the place of the
+ * kernel's randomness. 0, or -1 with err (VEX_TEMP).
+ */
+int id_make(struct sys *sys, struct id *ret_id, struct verr *err);
 /* Is this text an id? */
 bool id_valid(const char *s);
 /* The seconds (UTC) inside an id. */

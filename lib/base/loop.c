@@ -3,11 +3,15 @@
  * is a heap object of its own that goes in the close callback.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <uv.h>
 
 #include "base/loop.h"
 #include "base/mem.h"
+
+#define LOOP_THREADS 16
+#define LOOP_THREADS_TEXT "16"
 
 struct loop {
 	uv_loop_t uv;
@@ -44,10 +48,65 @@ struct loop *
 loop_new(void)
 {
 	struct loop *l = xcalloc(1, sizeof(*l));
+	int rc = uv_loop_init(&l->uv);
 
-	if (uv_loop_init(&l->uv) != 0)
-		abort();
-	return (l);
+	if (rc == 0)
+		return (l);
+	free(l);
+	errno = -rc;
+	return (NULL);
+}
+
+/* Live until the mutex is free. */
+static void *
+threads_wait(void *arg)
+{
+	(void)pthread_mutex_lock(arg);
+	(void)pthread_mutex_unlock(arg);
+	return (NULL);
+}
+
+/* Is there room for that many threads at a time? 0 or an errno. */
+static int
+threads_room(void)
+{
+	pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
+	pthread_t t[LOOP_THREADS];
+	int n, rc = 0;
+
+	(void)pthread_mutex_lock(&hold);
+	for (n = 0; n < LOOP_THREADS && rc == 0; n++)
+		rc = pthread_create(&t[n], NULL, threads_wait, &hold);
+	(void)pthread_mutex_unlock(&hold);
+	for (n -= rc != 0; n > 0; n--)
+		(void)pthread_join(t[n - 1], NULL);
+	return (rc);
+}
+
+static void
+threads_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void
+threads_done(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+int
+loop_threads(struct loop *l)
+{
+	bool done = false;
+
+	if ((errno = threads_room()) != 0 ||
+	    setenv("UV_THREADPOOL_SIZE", LOOP_THREADS_TEXT, 1) == -1 ||
+	    loop_work(l, threads_nothing, threads_done, &done) == -1)
+		return (-1);
+	while (!done)
+		loop_turn(l, true);
+	return (0);
 }
 
 void

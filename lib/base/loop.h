@@ -19,8 +19,14 @@ typedef void loop_io_cb(void *arg, bool readable, bool writable);
 typedef void loop_timer_cb(void *arg);
 typedef void loop_work_fn(void *arg);
 
-/* A new loop; aborts only without memory. Caller frees with loop_free. */
+/* A new loop, or NULL with errno (descriptors). Caller frees with loop_free. */
 struct loop *loop_new(void);
+/*
+ * Start the threads of loop_work, now: at its first call
+ * libuv would abort where there is no room for them, and what was done until
+ * then would be lost. Nothing else may be on the loop yet. 0; -1 with errno.
+ */
+int loop_threads(struct loop *l);
 /* Free it; everything that was made on it must have been freed before. */
 void loop_free(struct loop *l);
 /* Run until loop_stop, or until nothing is left to wait for. */

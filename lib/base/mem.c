@@ -1,13 +1,15 @@
 /*
  * Allocation for the tools. The spool survives a crash at any instruction,
  * so running out of memory ends the process instead of being carried through
- * every caller.
+ * every caller: at once, with the exit code that means "try again later".
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/err.h"
 #include "base/mem.h"
 
 static void *
@@ -15,7 +17,7 @@ mem_check(void *p)
 {
 	if (p == NULL) {
 		(void)fputs("vmta: out of memory\n", stderr);
-		abort();
+		_exit(VEX_TEMP); /* other threads may hold any lock */
 	}
 	return (p);
 }

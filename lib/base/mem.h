@@ -1,4 +1,4 @@
-/* Memory that never fails in the tools: a failed allocation aborts. */
+/* Memory that never fails in the tools: without it the process exits 75. */
 #ifndef VMTA_BASE_MEM_H
 #define VMTA_BASE_MEM_H
 
@@ -8,7 +8,7 @@
 void *xmalloc(size_t n);
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
-/* Like xrealloc(p, n * size); aborts when the product overflows. */
+/* Like xrealloc(p, n * size); ends likewise when the product overflows. */
 void *xreallocarray(void *p, size_t n, size_t size);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);

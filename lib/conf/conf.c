@@ -357,6 +357,12 @@ conf_changed(const struct conf *c)
 	return (false);
 }
 
+bool
+conf_same(const struct conf *a, const struct conf *b)
+{
+	return (a->size == b->size && memcmp(a->img, b->img, a->size) == 0);
+}
+
 const char *
 conf_stale(const struct conf *c)
 {

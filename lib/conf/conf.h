@@ -157,6 +157,8 @@ void conf_unref(struct conf *c); /* NULL is fine */
 
 /* Has a file or include directory changed since conf_open looked at it? */
 bool conf_changed(const struct conf *c);
+/* Do both say the same, from the same states of the same files? */
+bool conf_same(const struct conf *a, const struct conf *b);
 /* Why newer files are not in force, `FILE:LINE: what`; NULL: they are. */
 const char *conf_stale(const struct conf *c);
 /* `FILE:LINE: what` of all that is accepted but worth a word. */

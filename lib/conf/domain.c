@@ -17,26 +17,27 @@
 #include "conf/check.h"
 #include "conf/domain.h"
 
-/* Labels of letters, digits, '-' and '_' of at most 63; 253 in all. */
+/*
+ * Labels of letters, digits, '_' and, not at their ends, '-', of at most 63;
+ * 253 in all, and the last is no number: what addresses may have (mail/addr).
+ */
 static bool
 domain_is_labels(const char *s)
 {
-	size_t n = 0, all = strlen(s);
+	size_t n, i;
 
-	if (all == 0 || all > 253)
+	if (strlen(s) > 253)
 		return (false);
-	for (;; s++) {
-		if (*s == '.' || *s == '\0') {
-			if (n == 0 || n > 63)
-				return (false);
-			if (*s == '\0')
-				return (true);
-			n = 0;
-			continue;
-		}
-		if (!isalnum((unsigned char)*s) && *s != '-' && *s != '_')
+	for (;; s += n + 1) {
+		n = strcspn(s, ".");
+		if (n == 0 || n > 63 || s[0] == '-' || s[n - 1] == '-')
 			return (false);
-		n++;
+		for (i = 0; i < n; i++)
+			if (!isalnum((unsigned char)s[i]) && s[i] != '-' &&
+			    s[i] != '_')
+				return (false);
+		if (s[n] == '\0')
+			return (strspn(s, "0123456789") != n);
 	}
 }
 

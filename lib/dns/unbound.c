@@ -10,6 +10,7 @@
  *
  * If the process dies nothing is left behind.
  */
+#include <sys/resource.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "dns/unbound.h"
 
 #define NS_CLASS_IN 1
+#define UNBOUND_SOCKETS 256 /* of the library's own 4096 for each thread */
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
 
 struct unbound {
@@ -48,7 +50,6 @@ static const struct {
 } unbound_options[] = {
 	{ "do-not-query-localhost:", "no" },
 	/* The library's own figures are made for a few names a minute. */
-	{ "outgoing-range:", "256" },
 	{ "num-queries-per-thread:", "1024" },
 	{ "msg-cache-size:", "4m" },
 	{ "rrset-cache-size:", "8m" },
@@ -225,15 +226,34 @@ unbound_add_server(struct ub_ctx *ctx, const char *server, struct verr *err)
 	return (0);
 }
 
+/*
+ * How many sockets it may have: an eighth of the descriptors at most, which
+ * those who deliver leave to it.
+ */
+static const char *
+unbound_sockets(char buf[24])
+{
+	unsigned long long n = UNBOUND_SOCKETS;
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur / 8 < n)
+		n = rl.rlim_cur >= 8 ? rl.rlim_cur / 8 : 1;
+	(void)snprintf(buf, 24, "%llu", n);
+	return (buf);
+}
+
 /* All settings, before the first question. */
 static int
 unbound_configure(struct ub_ctx *ctx, const char *const *server, size_t n,
     struct verr *err)
 {
+	char sockets[24];
 	size_t i;
-	int rc = 0;
+	int rc;
 
 	(void)ub_ctx_debugout(ctx, NULL);
+	rc = ub_ctx_set_option(ctx,
+	    "outgoing-range:", unbound_sockets(sockets));
 	for (i = 0; rc == 0 && i < NELEM(unbound_options); i++)
 		rc = ub_ctx_set_option(ctx, unbound_options[i].name,
 		    unbound_options[i].value);

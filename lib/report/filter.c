@@ -223,14 +223,16 @@ walk_file(struct walk *w, int dfd, const char *path, bool segment,
 	struct stat st;
 	int fd, rc;
 
-	if (!segment && strcmp(path, "-") == 0)
+	if (segment)
+		fd = segment_fd(w->sys, dfd, path, O_RDONLY, err);
+	else if (strcmp(path, "-") == 0)
 		fd = dup(STDIN_FILENO);
 	else
 		fd = w->sys->openat(w->sys, dfd, path, O_RDONLY, 0);
+	if (fd == -1 && segment)
+		return (errno == ENOENT ? 1 : -1);
 	if (fd == -1)
-		return (segment && errno == ENOENT ?
-			1 :
-			verr_sys(err, "open %s", path));
+		return (verr_sys(err, "open %s", path));
 	if (segment && w->f->since != 0 &&
 	    w->sys->fstat(w->sys, fd, &st) == 0 && st.st_mtime < w->f->since) {
 		(void)w->sys->close(w->sys, fd);

@@ -17,6 +17,7 @@
 #include "spool/spool.h"
 #include "spool/state.h"
 
+#define LISTING_TEXTS 4
 #define LISTING_HEADER 65536 /* octets of a header that are shown */
 
 static const struct report_col listing_col[] = {
@@ -58,6 +59,7 @@ struct listing {
 	bool has_retry;
 	struct batch_txn txn;
 	uint32_t last_msg;
+	struct buf cell[LISTING_TEXTS];
 };
 
 /* Why a recipient is not sent just now. */
@@ -76,6 +78,21 @@ listing_reason(const struct listing *l, const struct batch_header *h,
 	return ("");
 }
 
+/*
+ * A text as it is in the spool, made as the journal has it, so that a listing
+ * and the reports show the same, and no text looks like another one's escape.
+ * JSON has its own way.
+ */
+static const char *
+listing_text(const struct listing *l, const char *s, struct buf *b)
+{
+	if (s == NULL || l->out->format == REPORT_JSON)
+		return (s);
+	buf_clear(b);
+	esc_line(b, s, strlen(s));
+	return (buf_str(b));
+}
+
 /* One recipient as a row. */
 static void
 listing_row(struct listing *l, const struct batch_header *h,
@@ -85,8 +102,12 @@ listing_row(struct listing *l, const struct batch_header *h,
 	char queued[STAMP_ACCT_LEN + 1], next[STAMP_ACCT_LEN + 1];
 	int64_t due = l->has_retry && l->retry.next > r->next ? l->retry.next :
 								r->next;
-	const char *value[LISTING_COLS] = { m->msgid, idx, l->queue, m->sender,
-		r->rcpt, h->job, m->envid, batch_state_word(r->state), tries,
+	const char *value[LISTING_COLS] = { m->msgid, idx, l->queue,
+		listing_text(l, m->sender, &l->cell[0]),
+		listing_text(l, r->rcpt, &l->cell[1]),
+		listing_text(l, h->job, &l->cell[2]),
+		listing_text(l, m->envid, &l->cell[3]),
+		batch_state_word(r->state), tries,
 		stamp_acct(h->queued, queued), stamp_acct(due, next), prio,
 		bytes, l->has_retry ? l->retry.status : "",
 		l->has_retry ? l->retry.error : "",
@@ -198,12 +219,15 @@ listing_rcpt(struct listing *l, const struct batch_header *h,
     const struct batch_rcpt *r)
 {
 	char next[STAMP_ACCT_LEN + 1];
+	struct buf rcpt = BUF_INIT;
 
+	report_safe(&rcpt, r->rcpt);
 	(void)fprintf(l->text, "rcpt %u %s state=%s attempts=%u next=%s%s%s\n",
-	    r->index, r->rcpt, batch_state_word(r->state), r->attempts,
+	    r->index, buf_str(&rcpt), batch_state_word(r->state), r->attempts,
 	    r->next > 0 ? stamp_acct(r->next, next) : "-",
 	    *listing_reason(l, h, r->state) != '\0' ? " reason=" : "",
 	    listing_reason(l, h, r->state));
+	buf_release(&rcpt);
 }
 
 /* One slot of an open batch. */
@@ -305,6 +329,7 @@ listing_on_vmta(void *arg, const char *name, bool foreign)
 static int
 listing_walk(struct listing *l)
 {
+	size_t i;
 	int rc;
 
 	memset(l->count, 0, sizeof(*l->count));
@@ -314,6 +339,8 @@ listing_walk(struct listing *l)
 		rc = spool_vmtas(l->sp, listing_on_vmta, l, l->err);
 	pause_list_free(l->pauses);
 	batch_txn_release(&l->txn);
+	for (i = 0; i < LISTING_TEXTS; i++)
+		buf_release(&l->cell[i]);
 	return (rc);
 }
 

@@ -74,6 +74,8 @@ live_remove(struct worker *w)
 {
 	char name[64];
 
+	if (w->spool == NULL)
+		return; /* it did not get so far */
 	live_name(w, name, sizeof(name));
 	(void)w->sys->unlinkat(w->sys, w->spool->state_fd, name, 0);
 }

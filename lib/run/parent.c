@@ -5,7 +5,6 @@
  */
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,26 +14,24 @@
 #include "run/run.h"
 #include "run/worker.h"
 
-/* Signals that the parent hands to its workers. */
-static volatile sig_atomic_t parent_signal;
+/* The workers. */
+struct parent {
+	pid_t *pid; /* 0: it has ended */
+	unsigned int n;
+	unsigned int left;
+	struct total *total;
+	int code; /* the first exit code that is not 0 */
+};
 
+/* What the parent waits for: its signals are for the workers. */
 static void
-parent_on_signal(int signum)
+parent_signals(sigset_t *ret_set)
 {
-	parent_signal = signum;
-}
-
-/* Catch them without restarting waitpid. */
-static void
-parent_catch(void)
-{
-	static const int list[] = { SIGTERM, SIGINT, SIGHUP };
-	struct sigaction sa = { .sa_handler = parent_on_signal };
-	size_t i;
-
-	(void)sigemptyset(&sa.sa_mask);
-	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		(void)sigaction(list[i], &sa, NULL);
+	(void)sigemptyset(ret_set);
+	(void)sigaddset(ret_set, SIGTERM);
+	(void)sigaddset(ret_set, SIGINT);
+	(void)sigaddset(ret_set, SIGHUP);
+	(void)sigaddset(ret_set, SIGCHLD);
 }
 
 /* One worker process; does not return. */
@@ -48,9 +45,6 @@ parent_child(struct sys *sys, struct conf *c, const struct run_options *opt,
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(0);
-	(void)signal(SIGTERM, SIG_DFL);
-	(void)signal(SIGINT, SIG_DFL);
-	(void)signal(SIGHUP, SIG_DFL);
 	if (worker_run(sys, c, opt, index, total, &err) == -1) {
 		log_err(&err);
 		rc = err.code;
@@ -59,38 +53,45 @@ parent_child(struct sys *sys, struct conf *c, const struct run_options *opt,
 	_exit(rc);
 }
 
-/* Wait for all; the first exit code that is not 0. */
-static int
-parent_wait(pid_t *pid, unsigned int n, struct total *total)
+/* The worker `gone` has ended. */
+static void
+parent_ended(struct parent *p, pid_t gone, int status)
 {
-	unsigned int i, left = n;
-	int status, code = 0;
+	unsigned int i;
+
+	for (i = 0; i < p->n; i++) {
+		if (p->pid[i] != gone)
+			continue;
+		p->pid[i] = 0;
+		p->left--;
+		total_clear(p->total, i);
+		if (p->code == 0)
+			p->code = WIFEXITED(status) ? WEXITSTATUS(status) :
+						      VEX_SOFTWARE;
+	}
+}
+
+/*
+ * Wait for all, and hand signals on. They are blocked and taken one by one:
+ * none is lost between a look and a wait.
+ */
+static void
+parent_wait(struct parent *p)
+{
+	sigset_t set;
+	int status, signum;
+	unsigned int i;
 	pid_t gone;
 
-	while (left > 0) {
-		gone = waitpid(-1, &status, 0);
-		if (parent_signal != 0) {
-			for (i = 0; i < n; i++)
-				if (pid[i] > 0)
-					(void)kill(pid[i], parent_signal);
-			parent_signal = 0;
-		}
-		if (gone == -1 && errno == EINTR)
-			continue;
-		if (gone == -1)
-			break;
-		for (i = 0; i < n; i++) {
-			if (pid[i] != gone)
-				continue;
-			pid[i] = 0;
-			left--;
-			total_clear(total, i);
-			if (code == 0)
-				code = WIFEXITED(status) ? WEXITSTATUS(status) :
-							   VEX_SOFTWARE;
-		}
+	parent_signals(&set);
+	while (p->left > 0) {
+		signum = sigwaitinfo(&set, NULL);
+		for (i = 0; i < p->n && signum > 0 && signum != SIGCHLD; i++)
+			if (p->pid[i] > 0)
+				(void)kill(p->pid[i], signum);
+		while ((gone = waitpid(-1, &status, WNOHANG)) > 0)
+			parent_ended(p, gone, status);
 	}
-	return (code);
 }
 
 /* Several workers. */
@@ -98,27 +99,28 @@ static int
 parent_run(struct sys *sys, struct conf *c, const struct run_options *opt,
     struct total *total, struct verr *err)
 {
-	pid_t *pid = xcalloc(opt->workers, sizeof(*pid)), self = getpid();
-	unsigned int i;
-	int code;
+	struct parent p = { .total = total };
+	pid_t self = getpid(), pid;
 
-	parent_catch();
-	for (i = 0; i < opt->workers; i++) {
-		pid[i] = fork();
-		if (pid[i] == 0)
-			parent_child(sys, c, opt, i, total, self);
-		if (pid[i] == -1) {
-			log_event(LOG_LV_ERROR, "fork", "worker", log_num(i),
+	p.pid = xcalloc(opt->workers, sizeof(*p.pid));
+	while (p.n < opt->workers) {
+		pid = fork();
+		if (pid == 0)
+			parent_child(sys, c, opt, p.n, total, self);
+		if (pid == -1) {
+			log_event(LOG_LV_ERROR, "fork", "worker", log_num(p.n),
 			    NULL);
 			break;
 		}
+		p.pid[p.n++] = pid;
+		p.left++;
 	}
-	code = parent_wait(pid, i, total);
-	free(pid);
-	if (i < opt->workers)
+	parent_wait(&p);
+	free(p.pid);
+	if (p.n < opt->workers)
 		return (verr_set(err, VEX_TEMP, "cannot start all workers"));
-	if (code != 0)
-		return (verr_set(err, code, "a worker failed"));
+	if (p.code != 0)
+		return (verr_set(err, p.code, "a worker failed"));
 	return (0);
 }
 
@@ -127,17 +129,22 @@ run_deliver(struct sys *sys, struct conf *c, const struct run_options *opt,
     struct verr *err)
 {
 	struct total *total;
+	sigset_t set, old;
 	int rc;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)setenv("UV_THREADPOOL_SIZE", "16", 1);
+	(void)signal(SIGCHLD, SIG_DFL); /* ignored, it would never come */
 	total = total_new(opt->workers, err);
 	if (total == NULL)
 		return (-1);
+	/* a worker takes them when its loop can (worker_timers) */
+	parent_signals(&set);
+	(void)sigprocmask(SIG_BLOCK, &set, &old);
 	if (opt->workers == 1)
 		rc = worker_run(sys, c, opt, 0, total, err);
 	else
 		rc = parent_run(sys, c, opt, total, err);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	total_free(total);
 	return (rc);
 }

@@ -234,13 +234,15 @@ recover_lock(struct worker *w, struct verr *err)
 int
 recover_all(struct worker *w, struct verr *err)
 {
+	struct verr stuck = VERR_INIT;
 	int rc;
 
 	if (recover_lock(w, err) == -1)
 		return (-1);
-	rc = commit_recover(w->spool, NULL, err);
-	if (rc == 0)
-		rc = recover_replay(w, err);
+	/* mail of a record that is stuck waits; other mail need not */
+	if (commit_recover(w->spool, NULL, &stuck) == -1)
+		worker_trouble(w, &stuck);
+	rc = recover_replay(w, err);
 	owner_segment_unlock(w->owner, RECOVER_LOCK);
 	return (rc);
 }

@@ -236,6 +236,10 @@ sched_open(struct worker *w, struct queue *q)
 	sess_limits(w, q, list);
 	a = limit_ask(list, SESS_LIMITS, loop_now(w->loop), 1);
 	q->limited = a.now ? LIMIT_NONE : a.why;
+	if (a.now && TAILQ_EMPTY(&q->works) && !work_room(w, q)) {
+		q->limited = LIMIT_FILES; /* it could open no batch */
+		return (false);
+	}
 	if (!a.now) { /* before an address has its turn */
 		sched_crowded(w, q);
 		return (false);
@@ -365,7 +369,8 @@ sched_run(struct worker *w)
 		end = q == last;
 		sched_unline(q);
 		sched_queue(w, q, &budget);
-		end = end || q->limited == LIMIT_TOTAL_CONNS;
+		end = end || q->limited == LIMIT_TOTAL_CONNS ||
+		    q->limited == LIMIT_FILES;
 	}
 	if (budget == 0 ||
 	    (!TAILQ_EMPTY(&w->lookers) && w->n_lookup < SCHED_LOOKUPS &&

@@ -36,6 +36,7 @@ sess_limits(struct worker *w, struct queue *q,
 	ret_list[0] = &q->slots.lim;
 	ret_list[1] = &q->vmta->slots.lim;
 	ret_list[2] = &w->total_slots.lim;
+	ret_list[3] = &w->file_slots.lim;
 }
 
 /* May s make the room that a queue of its route waits for? */

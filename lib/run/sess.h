@@ -17,8 +17,8 @@ struct worker;
 struct queue;
 struct route;
 
-/* Limits that a connection takes a slot of: queue, VirtualMTA, total. */
-#define SESS_LIMITS 3
+/* A connection takes a slot of each: queue, VirtualMTA, total, descriptors. */
+#define SESS_LIMITS 4
 
 struct sess {
 	TAILQ_ENTRY(sess) entry;   /* of all sessions */

@@ -396,6 +396,15 @@ work_take_from(struct worker *w, struct work *k, const struct work_want *want,
 	return (true);
 }
 
+bool
+work_room(struct worker *w, struct queue *q)
+{
+	if (w->n_open < w->open_max)
+		return (true);
+	queue_wait_slot(w, q); /* asked again when one was put away */
+	return (false);
+}
+
 /* Open the first of the plan, if its priority is above this; NULL: none. */
 static struct work *
 work_open_next(struct worker *w, struct queue *q, int above)
@@ -406,6 +415,8 @@ work_open_next(struct worker *w, struct queue *q, int above)
 
 	queue_promote(w, q);
 	while ((top = heap_top(&q->ready)) != NULL && top->name.prio > above) {
+		if (!work_room(w, q))
+			break;
 		heap_pop(&q->ready, &r);
 		if (pause_match_name(w->pauses, q->domain, q->vmta->name,
 			&r.name))

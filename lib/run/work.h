@@ -65,6 +65,11 @@ bool work_name_paused(const struct queue *q, const struct batch_name *n);
 /* The open batch of q with this id, or NULL. */
 struct work *work_get(const struct queue *q, const struct id *id);
 /*
+ * May a session open one more batch? Else q waits until one was put away: the
+ * process has only so many descriptors.
+ */
+bool work_room(struct worker *w, struct queue *q);
+/*
  * Open a batch of the plan. NULL: gone, open already, or not readable (that
  * was logged, and a damaged one set aside).
  */

@@ -5,6 +5,8 @@
  */
 #include <sys/inotify.h>
 #include <sys/resource.h>
+#include <dirent.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +36,9 @@
 #define WORKER_SLEEP_MS 60000  /* longest sleep: a safety net */
 #define WORKER_OWN_MS 2000     /* between tries to own what others have */
 #define WORKER_CHORES_MS 60000 /* sweeps, dead injectors, interfaces */
+#define WORKER_FILES_KEPT 10   /* descriptors, and an eighth of all */
+#define WORKER_FILES_LEAST 64  /* when nobody says how many there are */
+#define WORKER_FILES_MOST 1000000
 
 void
 worker_kick(struct worker *w)
@@ -75,23 +80,30 @@ worker_poll_trigger(struct worker *w)
 	plan_all(w);
 }
 
-/* The pauses changed: look at everything, open batches too. */
-static void
-worker_poll_pauses(struct worker *w)
+/* The pauses, if they changed: look at everything, open batches too. */
+static int
+worker_load_pauses(struct worker *w, struct verr *err)
 {
-	struct verr err = VERR_INIT;
 	struct pause_list *l;
 
 	if (w->pauses != NULL && !pause_list_stale(w->spool, w->pauses))
-		return;
-	if (pause_list_read(w->spool, &l, &err) == -1) {
-		log_err(&err);
-		return; /* those that were in force stay so */
-	}
+		return (0);
+	if (pause_list_read(w->spool, &l, err) == -1)
+		return (verr_prefix(err, "state"));
 	pause_list_free(w->pauses);
 	w->pauses = l;
 	work_pause_all(w);
 	plan_all(w);
+	return (0);
+}
+
+static void
+worker_poll_pauses(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+
+	if (worker_load_pauses(w, &err) == -1)
+		log_err(&err); /* those that were in force stay so */
 }
 
 /* The trigger or control/ changed. */
@@ -173,6 +185,14 @@ worker_broke(struct worker *w)
 {
 	w->broken = true;
 	worker_kick(w);
+}
+
+void
+worker_trouble(struct worker *w, const struct verr *err)
+{
+	log_err(err);
+	if (w->trouble.code == 0)
+		w->trouble = *err;
 }
 
 void
@@ -346,6 +366,12 @@ worker_on_hup(void *arg)
 		conf_unref(c);
 		return;
 	}
+	if (conf_same(c, w->conf)) { /* nothing to keep an old one for */
+		conf_unref(c);
+		log_event(LOG_LV_INFO, "reloaded", "file", conf_file(w->conf),
+		    NULL);
+		return;
+	}
 	/* sessions and settings in use point into the old ones */
 	w->old_conf = xreallocarray(w->old_conf, w->n_old_conf + 1,
 	    sizeof(struct conf *));
@@ -370,21 +396,60 @@ worker_on_hup(void *arg)
 
 /* --- begin and end ------------------------------------------------------- */
 
-/* As many descriptors as we may have. */
-static void
+/* As many descriptors as we may have; how many that is. */
+static size_t
 worker_limits(void)
 {
 	struct rlimit rl;
 
-	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
-		rl.rlim_cur = rl.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &rl);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return (WORKER_FILES_LEAST);
+	rl.rlim_cur = rl.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &rl);
+	(void)getrlimit(RLIMIT_NOFILE, &rl);
+	return (rl.rlim_cur < WORKER_FILES_MOST ? (size_t)rl.rlim_cur :
+						  WORKER_FILES_MOST);
+}
+
+/* Descriptors that are open, about. */
+static size_t
+worker_files_used(void)
+{
+	size_t n = 0;
+	DIR *d = opendir("/proc/self/fd");
+
+	if (d == NULL)
+		return (WORKER_FILES_LEAST);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return (n);
+}
+
+/*
+ * Share out the descriptors: a connection has one, and the batch that it
+ * sends from another. What is kept is for directories, small files and DNS.
+ */
+static int
+worker_files(struct worker *w, struct verr *err)
+{
+	size_t all = worker_limits(), used = worker_files_used();
+	size_t kept = WORKER_FILES_KEPT + all / 8;
+	int64_t each = ((int64_t)all - (int64_t)(used + kept)) / 2;
+
+	if (each < 1)
+		return (verr_set(err, VEX_TEMP,
+		    "%zu descriptors are too few to deliver (ulimit -n)", all));
+	slots_init(&w->file_slots, LIMIT_FILES, each);
+	w->open_max = (unsigned int)each;
+	return (0);
 }
 
 static void
 worker_timers(struct worker *w)
 {
+	sigset_t none;
+
 	w->sched_timer = loop_timer_new(w->loop, worker_on_sched, w);
 	w->wake_timer = loop_timer_new(w->loop, worker_on_wake, w);
 	w->tick_timer = loop_timer_new(w->loop, worker_on_tick, w);
@@ -392,6 +457,9 @@ worker_timers(struct worker *w)
 	w->sig[0] = loop_signal_new(w->loop, SIGTERM, worker_on_term, w);
 	w->sig[1] = loop_signal_new(w->loop, SIGINT, worker_on_term, w);
 	w->sig[2] = loop_signal_new(w->loop, SIGHUP, worker_on_hup, w);
+	/* now that they only set the loop in motion; those of before, too */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	loop_timer_set(w->tick_timer, WORKER_TICK_MS);
 	w->next_chores = loop_now(w->loop) + WORKER_CHORES_MS;
 	w->last_work = loop_now(w->loop);
@@ -406,10 +474,16 @@ worker_begin(struct worker *w, struct verr *err)
 	TAILQ_INIT(&w->works);
 	heap_init(&w->wakes, sizeof(struct sched_wake), sched_wake_cmp);
 	w->watch_fd = -1;
+	w->open_max = UINT_MAX;
+	slots_init(&w->file_slots, LIMIT_FILES, 0);
+	(void)worker_limits();
 	w->loop = loop_new();
-	worker_limits();
-	if (id_new(w->sys, &w->id) == -1)
-		return (verr_sys(err, "no randomness"));
+	if (w->loop == NULL)
+		return (verr_sys(err, "event loop"));
+	if (loop_threads(w->loop) == -1)
+		return (verr_sys(err, "threads"));
+	if (id_make(w->sys, &w->id, err) == -1)
+		return (-1);
 	w->net = netcheck_new(err);
 	if (w->net == NULL ||
 	    spool_open(w->sys, conf_spool(w->conf), &w->spool, err) == -1 ||
@@ -457,8 +531,11 @@ worker_round(struct worker *w, struct verr *err)
 {
 	int rc = worker_take(w, err);
 
+	if (rc == 0 && w->owned)
+		rc = worker_files(w, err);
+	if (rc == 0 && w->owned) /* no mail leaves that may be paused */
+		rc = worker_load_pauses(w, err);
 	if (rc == 0 && w->owned) {
-		worker_poll_pauses(w);
 		plan_all(w);
 		worker_kick(w);
 		loop_run(w->loop);
@@ -555,8 +632,9 @@ worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 
 	total_slots_init(&w.total_slots, total, index, LIMIT_TOTAL_CONNS, 0);
 	rc = worker_begin(&w, err);
-	if (rc == 0) /* before anything is owned: it needs all of it */
-		rc = commit_sweep(w.spool, err);
+	/* before anything is owned: it needs all of it */
+	if (rc == 0 && commit_sweep(w.spool, err) == -1)
+		worker_trouble(&w, err);
 	if (rc == 0)
 		rc = resolve_open(&w, err);
 	if (rc == 0) {
@@ -568,6 +646,10 @@ worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 		if (rc == 0 && w.n_foreign > 0)
 			rc = trigger_mark(w.spool, err);
 		worker_summary(&w);
+	}
+	if (rc == 0 && w.trouble.code != 0) {
+		*err = w.trouble;
+		rc = -1;
 	}
 	worker_end(&w);
 	conf_unref(w.conf);

@@ -60,6 +60,7 @@ struct worker {
 	struct resolve *resolve;
 	struct netcheck *net;
 	struct total_slots total_slots; /* total-max-smtp-out */
+	struct slots file_slots;	/* connections that descriptors allow */
 	struct trigger_reader *trigger;
 
 	struct map vmtas;    /* name -> struct rvmta, owned or orphaned */
@@ -77,6 +78,7 @@ struct worker {
 
 	unsigned int n_sess;   /* sessions that live */
 	unsigned int n_open;   /* batches that are open */
+	unsigned int open_max; /* of them, for sessions to begin another */
 	unsigned int n_lookup; /* DNS look-ups under way */
 	unsigned int n_bouncers;
 	unsigned int n_foreign; /* VirtualMTAs that others own */
@@ -95,6 +97,7 @@ struct worker {
 	bool closing;	/* letting go: nothing is begun by events */
 	bool traced;	/* --trace has had its session */
 	struct run_count count;
+	struct verr trouble; /* code != 0: delivered, but not all is well */
 
 	struct loop_timer *sched_timer; /* 0 ms: run the scheduler */
 	struct loop_timer *wake_timer;	/* the next queue's time */
@@ -117,6 +120,11 @@ void worker_stop(struct worker *w, bool at_once);
  * and the run stops in the next turn (a session may be in our caller's hands).
  */
 void worker_broke(struct worker *w);
+/*
+ * Something is wrong that does not stop deliveries: logged, and the run's
+ * exit code, when nothing worse comes.
+ */
+void worker_trouble(struct worker *w, const struct verr *err);
 /*
  * Work as worker number index of opt->workers until there is nothing left to
  * do for the mode. 0, or -1 with err.

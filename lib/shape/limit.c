@@ -14,6 +14,7 @@ static const struct {
 	[LIMIT_QUEUE_CONNS] = { "max-smtp-out", "queue" },
 	[LIMIT_VMTA_CONNS] = { "max-smtp-out", "VirtualMTA" },
 	[LIMIT_TOTAL_CONNS] = { "total-max-smtp-out", "all" },
+	[LIMIT_FILES] = { "descriptors", "this process (ulimit -n)" },
 };
 
 static struct limit_answer

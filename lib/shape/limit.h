@@ -20,6 +20,7 @@ enum limit_why {
 	LIMIT_QUEUE_CONNS, /* max-smtp-out of the queue */
 	LIMIT_VMTA_CONNS,  /* max-smtp-out of the VirtualMTA */
 	LIMIT_TOTAL_CONNS, /* total-max-smtp-out */
+	LIMIT_FILES,	   /* descriptors that this process may have */
 	LIMIT_WHYS
 };
 

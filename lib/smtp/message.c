@@ -33,7 +33,8 @@ addr_safe(const char *s)
 	for (p = s; *p != '\0'; p++) {
 		unsigned char ch = (unsigned char)*p;
 
-		if (ch < 0x20 || ch == 0x7f)
+		if (ch < 0x20 || ch == 0x7f ||
+		    (ch == 0xc2 && (unsigned char)p[1] < 0xa0)) /* C1 */
 			return (false);
 		if (ch == '"')
 			quoted = !quoted;

@@ -162,6 +162,13 @@ batch_begin(struct batch *b, const char *vmta, const char *domain,
 	return (rc);
 }
 
+/* Does open(2) say that there is a link, a directory or a socket? */
+static bool
+batch_no_file(int errnum)
+{
+	return (errnum == ELOOP || errnum == EISDIR || errnum == ENXIO);
+}
+
 int
 batch_open(struct spool *sp, const char *vmta, enum batch_area area,
     const char *domain, const char *name, bool write, struct batch **ret_b,
@@ -176,7 +183,7 @@ batch_open(struct spool *sp, const char *vmta, enum batch_area area,
 		return (-1);
 	fd = sp->sys->openat(sp->sys, dfd, name,
 	    (write ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK, 0);
-	if (fd == -1 && (errno == ELOOP || errno == EISDIR))
+	if (fd == -1 && batch_no_file(errno))
 		(void)batch_bad(name, "not a regular file", err);
 	else if (fd == -1)
 		(void)verr_sys(err, "open batch %s", name);
@@ -545,11 +552,18 @@ batch_content(struct batch *b, const struct batch_msg *m, int *ret_fd,
 		    b->h.id);
 		b->content_fd = sys->openat(sys, b->sp->content_fd, name,
 		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+		if (b->content_fd == -1 && batch_no_file(errno))
+			return (batch_bad(b->file,
+			    "its content is not a regular file", err));
 		if (b->content_fd == -1)
 			return (verr_sys(err, "open content/%s", name));
 	}
 	if (sys->fstat(sys, b->content_fd, &st) == -1)
 		return (verr_sys(err, "stat content of %s", b->file));
+	/* links: one for each batch that shares it */
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return (batch_bad(b->file,
+		    "its content is not a regular file of our own", err));
 	if (m->off + m->size > (uint64_t)st.st_size)
 		return (batch_bad(b->file, "shared content is too short", err));
 	*ret_fd = b->content_fd;

@@ -1,10 +1,11 @@
 /*
- * The check of a spool. Three things are looked at:
+ * The check of a spool. Four things are looked at:
  *
  *	leftovers	files in tmp, records, `.ID`s and contents that no
  *			batch names, while no injector is alive: what
  *			commit_sweep would remove or roll forward
  *	names		whatever is in the queue's tree and is not ours
+ *	kinds		links, FIFOs, other people's files (spool/foreign.h)
  *	batches		each is opened as an owner would open it, and its
  *			content is read: hashes, ends, links, due times
  *
@@ -26,6 +27,7 @@
 #include "spool/batch.h"
 #include "spool/check.h"
 #include "spool/commit.h"
+#include "spool/foreign.h"
 #include "spool/list.h"
 #include "spool/owner.h"
 #include "spool/spool.h"
@@ -297,6 +299,28 @@ check_vmta(void *arg, const char *vmta, bool foreign)
 	return (rc);
 }
 
+/* Is what c->path names no regular file? foreign_walk tells that. */
+static bool
+check_no_file(const struct check *c)
+{
+	struct stat st;
+
+	return (c->sp->sys->fstatat(c->sp->sys, c->sp->fd, c->path.p, &st,
+		    AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISREG(st.st_mode));
+}
+
+/* What foreign_walk found. */
+static void
+check_foreign(void *arg, const char *path, const char *what)
+{
+	struct check *c = arg;
+
+	buf_clear(&c->path);
+	buf_adds(&c->path, path);
+	check_report(c, what, false, false);
+}
+
 /* A name in commit/. */
 static int
 check_record(void *arg, const char *name)
@@ -305,6 +329,8 @@ check_record(void *arg, const char *name)
 
 	buf_clear(&c->path);
 	buf_addf(&c->path, "commit/%s", name);
+	if (check_no_file(c))
+		return (0);
 	if (id_valid(name) || (name[0] == '.' && id_valid(name + 1)))
 		check_leftover(c, "a commit of an injector that is gone");
 	else
@@ -320,6 +346,8 @@ check_content(void *arg, const char *name)
 
 	buf_clear(&c->path);
 	buf_addf(&c->path, "content/%s", name);
+	if (check_no_file(c))
+		return (0);
 	if (strlen(name) != 2 * ID_LEN + 1 || name[ID_LEN] != '-' ||
 	    !id_valid(name + ID_LEN + 1))
 		check_report(c, "no content of vmta", false, false);
@@ -354,8 +382,10 @@ check_leftovers(struct check *c)
 
 	if (c->left.n == 0)
 		return (0);
-	if (c->repair ? commit_sweep(c->sp, c->err) == -1 :
-			check_injectors(c) == -1)
+	/* what a sweep could not do is still there, and told below */
+	if (c->repair)
+		(void)commit_sweep(c->sp, c->err);
+	else if (check_injectors(c) == -1)
 		return (-1);
 	/* one that came while we looked: what we saw may be his */
 	if (c->injectors)
@@ -390,6 +420,7 @@ spool_check(struct spool *sp, bool repair,
 		return (-1);
 	c.block = xmalloc(CHECK_READ);
 	if (check_injectors(&c) == 0 &&
+	    foreign_walk(sp, check_foreign, &c, err) == 0 &&
 	    spool_vmtas(sp, check_vmta, &c, err) == 0 &&
 	    spool_walk(sp, sp->commit_fd, check_record, &c, err) == 0 &&
 	    spool_walk(sp, sp->content_fd, check_content, &c, err) == 0 &&

@@ -77,8 +77,8 @@ control_ask(struct spool *sp, const char *command, const char *const *option,
 	size_t i;
 	int rc;
 
-	if (id_new(sp->sys, ret_id) == -1)
-		return (verr_sys(err, "no random numbers"));
+	if (id_make(sp->sys, ret_id, err) == -1)
+		return (-1);
 	buf_addf(&b, "vmta-request 1\ncommand: %s\n", command);
 	for (i = 0; i < n; i++) {
 		if (!control_text_ok(option[i])) {
@@ -144,6 +144,7 @@ control_reply_release(struct control_reply *rep)
 static void
 reply_flight(struct control_reply *rep, const char *value)
 {
+	char domain[SPOOL_DOMAIN_MAX + 1], vmta[SPOOL_VMTA_MAX + 1];
 	const char *msgid = strchr(value, ' '), *index;
 	char *queue, id[ID_LEN + 1];
 	int64_t n;
@@ -155,7 +156,8 @@ reply_flight(struct control_reply *rep, const char *value)
 	queue = xstrndup(value, (size_t)(msgid - value));
 	memcpy(id, msgid + 1, ID_LEN);
 	id[ID_LEN] = '\0';
-	control_reply_flight(rep, queue, id, (uint32_t)n);
+	if (spool_queue_split(queue, domain, vmta) == 0 && id_valid(id))
+		control_reply_flight(rep, queue, id, (uint32_t)n);
 	free(queue);
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "spool/counter.h"
 #include "spool/spool.h"
 #include "spool/store.h"
@@ -75,11 +76,15 @@ counter_add(struct spool *sp, const char *name, uint64_t n, uint64_t *ret_old,
 		    name));
 	if ((dfd = store_dir(sp, "counter", err)) == -1)
 		return (-1);
-	fd = sp->sys->openat(sp->sys, dfd, name, O_RDWR | O_CREAT | O_NOFOLLOW,
-	    0600);
+	fd = sp->sys->openat(sp->sys, dfd, name,
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 	(void)sp->sys->close(sp->sys, dfd);
 	if (fd == -1)
 		return (verr_sys(err, "open state/counter/%s", name));
+	if (file_own(sp->sys, fd, name, err) == -1) {
+		(void)sp->sys->close(sp->sys, fd);
+		return (verr_prefix(err, "state/counter"));
+	}
 	do {
 		rc = flock(fd, LOCK_EX);
 	} while (rc == -1 && errno == EINTR);

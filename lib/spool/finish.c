@@ -218,8 +218,8 @@ pool_begin(struct finish *f, struct verr *err)
 	if (f->pool.links > 0 && f->pool.links < FINISH_LINKS)
 		return (0);
 	f->pool.links = 0;
-	if (id_new(f->sys, &f->pool.id) == -1)
-		return (verr_sys(err, "no random numbers"));
+	if (id_make(f->sys, &f->pool.id, err) == -1)
+		return (-1);
 	return (0);
 }
 
@@ -335,8 +335,8 @@ finish_record(struct finish *f, struct verr *err)
 	struct id id;
 	int rc = 0;
 
-	if (id_new(f->sys, &id) == -1)
-		return (verr_sys(err, "no random numbers"));
+	if (id_make(f->sys, &id, err) == -1)
+		return (-1);
 	(void)snprintf(f->record, sizeof(f->record), ".%s", id.s);
 	f->record_fd = f->sys->openat(f->sys, f->sp->commit_fd, f->record,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);

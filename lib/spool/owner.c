@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "spool/owner.h"
@@ -27,9 +28,13 @@ owner_open(struct spool *sp, struct owner **ret_o, struct verr *err)
 	int fd;
 
 	fd = sp->sys->openat(sp->sys, sp->state_fd, "owners",
-	    O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd == -1)
 		return (verr_sys(err, "open state/owners"));
+	if (file_own(sp->sys, fd, "state/owners", err) == -1) {
+		(void)sp->sys->close(sp->sys, fd);
+		return (-1);
+	}
 	o = xmalloc(sizeof(*o));
 	*o = (struct owner) { .sys = sp->sys, .fd = fd };
 	*ret_o = o;

@@ -326,6 +326,16 @@ parse_header_line(struct batch *b, char *line)
 	return (0);
 }
 
+/* No control octets: injection never let one in, and no command may have it. */
+static bool
+parse_plain(const char *line)
+{
+	for (; *line != '\0'; line++)
+		if ((unsigned char)*line < 0x20 || *line == 0x7f)
+			return (false);
+	return (true);
+}
+
 /* The header from p on (copied); *ret_end is behind the empty line. */
 static int
 parse_header(struct batch *b, const char *p, const char *end, size_t *ret_len)
@@ -340,7 +350,7 @@ parse_header(struct batch *b, const char *p, const char *end, size_t *ret_len)
 	b->text = xstrndup(p, b->text_len);
 	for (line = b->text; (nl = strchr(line, '\n')) != NULL; line = nl + 1) {
 		*nl = '\0';
-		if (parse_header_line(b, line) == -1)
+		if (!parse_plain(line) || parse_header_line(b, line) == -1)
 			return (-1);
 	}
 	*ret_len = b->text_len + 1;
@@ -364,7 +374,7 @@ parse_lines(struct batch *b, char *p, size_t at, size_t end)
 		len = (size_t)((char *)memchr(p + at, '\n', end - at) - p) - at;
 		buf_clear(&line);
 		buf_add(&line, p + at, len);
-		if (strlen(line.p) != len)
+		if (strlen(line.p) != len || !parse_plain(line.p))
 			rc = -1;
 		else if (line.p[0] == 'M')
 			rc = parse_add_msg(b, line.p, at);

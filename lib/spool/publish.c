@@ -328,23 +328,25 @@ commit_record_release(struct record *r)
 	*r = (struct record) { 0 };
 }
 
-/* The renames; then they are durable. */
+/* The renames; then they are durable. One that fails stops no other. */
 static int
 record_renames(struct spool *sp, const struct record *r, struct verr *err)
 {
 	bool each = r->n <= PUBLISH_FSYNC_MAX;
+	struct verr why = VERR_INIT;
 	struct publish p;
 	size_t i;
 	int rc = 0;
 
 	publish_init(&p, sp);
-	for (i = 0; i < r->n && rc == 0; i++) {
-		rc = publish_vmta(&p, r->item[i].vmta, each, err);
-		if (rc == 0)
-			rc = publish_batch(&p, r->item[i].domain,
-			    r->item[i].name, each, err);
-		if (rc == 1)
-			rc = 0;
+	for (i = 0; i < r->n; i++) {
+		if (publish_vmta(&p, r->item[i].vmta, each, &why) != -1 &&
+		    publish_batch(&p, r->item[i].domain, r->item[i].name, each,
+			&why) != -1)
+			continue;
+		if (rc == 0 && err != NULL)
+			*err = why;
+		rc = -1;
 	}
 	publish_end(&p);
 	if (rc == 0 && !each && sp->sys->syncfs(sp->sys, sp->fd) == -1)

@@ -135,8 +135,8 @@ render_part(struct commit *c, const struct part *p, const char *shared,
 	r->n_content = r->n_line = 0;
 	r->content_len = 0;
 	r->name = (struct batch_name) { .prio = k->prio, .job = k->job };
-	if (id_new(c->sp->sys, &r->name.id) == -1)
-		return (verr_sys(err, "no random numbers"));
+	if (id_make(c->sp->sys, &r->name.id, err) == -1)
+		return (-1);
 	buf_addf(&r->index, "%*s", RENDER_FIRST, "");
 	buf_addf(&r->index, "id: %s\n%s", r->name.id.s, k->header);
 	if (shared != NULL)

@@ -60,8 +60,8 @@ store_put(struct spool *sp, int dfd, const char *name, const void *p, size_t n,
 	struct id id;
 	int saved;
 
-	if (id_new(sys, &id) == -1)
-		return (verr_sys(err, "no random numbers"));
+	if (id_make(sys, &id, err) == -1)
+		return (-1);
 	(void)snprintf(tmp, sizeof(tmp), ".%s", id.s);
 	if (store_fill(sp, dfd, tmp, p, n, durable) == -1 ||
 	    sys->renameat(sys, dfd, tmp, dfd, name) == -1) {

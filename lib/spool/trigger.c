@@ -11,6 +11,11 @@
  * else they see means `look at everything`, which is always right. A writer
  * that died in the middle of a line leaves a piece that the next one ends,
  * and that makes no sense to readers: the same.
+ *
+ * It is a hint and no more. So whatever has its name and is not a regular
+ * file of our own with one link (a FIFO would stop us, a link would lead us
+ * to write elsewhere) is removed and made anew; a reader sees that the file
+ * is another one, and looks at everything.
  */
 #include <sys/file.h>
 #include <errno.h>
@@ -19,12 +24,15 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/id.h"
 #include "base/mem.h"
 #include "spool/spool.h"
 #include "spool/trigger.h"
 
 #define TRIGGER_MAX (256 * 1024)
+/* Something else may be put in its place between two calls of ours. */
+#define TRIGGER_TRIES 3
 #define TRIGGER_HEAD "vmta-trigger "
 /* Octets of the first line. */
 #define TRIGGER_FIRST (sizeof(TRIGGER_HEAD) - 1 + ID_LEN + 1)
@@ -36,14 +44,27 @@ struct trigger_reader {
 	char first[TRIGGER_FIRST];
 };
 
-/* Open the file, made when it is missing. */
+/* Open the file, made when it is missing, and anew when it is not ours. */
 static int
 trigger_file(struct spool *sp, int flags, struct verr *err)
 {
-	int fd = sp->sys->openat(sp->sys, sp->fd, "trigger",
-	    flags | O_CREAT | O_NOFOLLOW, 0600);
+	struct sys *sys = sp->sys;
+	int fd, i;
 
-	return (fd != -1 ? fd : verr_sys(err, "open trigger"));
+	for (i = 0; i < TRIGGER_TRIES; i++) {
+		fd = sys->openat(sys, sp->fd, "trigger",
+		    flags | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+		if (fd != -1 && file_own(sys, fd, "trigger", err) == 0)
+			return (fd);
+		if (fd != -1)
+			(void)sys->close(sys, fd);
+		else if (errno != ELOOP && errno != ENXIO)
+			return (verr_sys(err, "open trigger"));
+		if (sys->unlinkat(sys, sp->fd, "trigger", 0) == -1 &&
+		    errno != ENOENT)
+			return (verr_sys(err, "remove trigger"));
+	}
+	return (-1);
 }
 
 /* A new generation; its second line says to look at everything. */
@@ -199,6 +220,27 @@ reader_lines(struct buf *b,
 	return (b->len - left);
 }
 
+/* Is the open file not the trigger any more? Open what is: 1; 0 or -1. */
+static int
+reader_moved(struct trigger_reader *r, struct verr *err)
+{
+	struct sys *sys = r->sp->sys;
+	struct stat st, now;
+	int fd;
+
+	if (sys->fstat(sys, r->fd, &st) == -1)
+		return (verr_sys(err, "stat trigger"));
+	if (sys->fstatat(sys, r->sp->fd, "trigger", &now,
+		AT_SYMLINK_NOFOLLOW) == 0 &&
+	    now.st_ino == st.st_ino && now.st_dev == st.st_dev)
+		return (0);
+	if ((fd = trigger_file(r->sp, O_RDONLY, err)) == -1)
+		return (-1);
+	(void)sys->close(sys, r->fd);
+	r->fd = fd;
+	return (1);
+}
+
 int
 trigger_poll(struct trigger_reader *r,
     void (*cb)(void *arg, const char *domain, const char *vmta), void *arg,
@@ -208,8 +250,13 @@ trigger_poll(struct trigger_reader *r,
 	struct buf b = BUF_INIT;
 	struct stat st;
 	ssize_t n = 0;
+	int moved;
 
 	*ret_all = false;
+	if ((moved = reader_moved(r, err)) != 0) {
+		*ret_all = moved == 1;
+		return (moved == 1 ? reader_rewind(r, err) : -1);
+	}
 	if (reader_first(r, before) == -1 ||
 	    r->sp->sys->fstat(r->sp->sys, r->fd, &st) == -1)
 		return (verr_sys(err, "read trigger"));

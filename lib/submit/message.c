@@ -46,10 +46,8 @@ submit_begin(struct submit *s, struct verr *err)
 	submit_drop(s);
 	if (submit_alive(s, err) == -1)
 		return (-1);
-	if (id_new(s->sys, &s->id) == -1) {
-		(void)verr_sys(err, "no random numbers");
+	if (id_make(s->sys, &s->id, err) == -1)
 		return (submit_break(s, err));
-	}
 	buf_clear(&s->msgid);
 	buf_addf(&s->msgid, "<%s@%s>", s->id.s,
 	    conf_global(s->conf)->host_name);

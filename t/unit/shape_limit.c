@@ -113,6 +113,7 @@ test_texts(void **state)
 		{ LIMIT_QUEUE_CONNS, "at max-smtp-out 9 of queue" },
 		{ LIMIT_VMTA_CONNS, "at max-smtp-out 9 of VirtualMTA" },
 		{ LIMIT_TOTAL_CONNS, "at total-max-smtp-out 9 of all" },
+		{ LIMIT_FILES, "at descriptors 9 of this process (ulimit -n)" },
 	};
 	struct limit_answer a = { .now = false, .limit = 9 };
 	char text[80], small[4];
