@@ -18,6 +18,8 @@ struct id {
 
 /* A new id; 0, or -1 with errno when the kernel gives no randomness. */
 int id_new(struct sys *sys, struct id *ret_id);
+/* The same with the seconds of another one. */
+int id_new_at(struct sys *sys, const struct id *at, struct id *ret_id);
 /* Is this text an id? */
 bool id_valid(const char *s);
 /* The seconds (UTC) inside an id. */

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "run/run.h"
 #include "run/worker.h"
+#include "spool/commit.h"
 
 /* Signals that the parent hands to its workers. */
 static volatile sig_atomic_t parent_signal;
@@ -122,6 +123,21 @@ parent_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 	return (0);
 }
 
+/* What dead injectors left: before a worker owns anything, since it needs all
+ * of it. */
+static int
+parent_sweep(struct sys *sys, const struct conf *c, struct verr *err)
+{
+	struct spool *sp;
+	int rc;
+
+	if (spool_open(sys, conf_spool(c), &sp, err) == -1)
+		return (-1);
+	rc = commit_sweep(sp, err);
+	spool_close(sp);
+	return (rc);
+}
+
 int
 run_deliver(struct sys *sys, struct conf *c, const struct run_options *opt,
     struct verr *err)
@@ -134,9 +150,10 @@ run_deliver(struct sys *sys, struct conf *c, const struct run_options *opt,
 	total = total_new(opt->workers, err);
 	if (total == NULL)
 		return (-1);
-	if (opt->workers == 1)
+	rc = parent_sweep(sys, c, err);
+	if (rc == 0 && opt->workers == 1)
 		rc = worker_run(sys, c, opt, 0, total, err);
-	else
+	else if (rc == 0)
 		rc = parent_run(sys, c, opt, total, err);
 	total_free(total);
 	return (rc);

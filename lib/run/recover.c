@@ -238,7 +238,7 @@ recover_all(struct worker *w, struct verr *err)
 
 	if (recover_lock(w, err) == -1)
 		return (-1);
-	rc = commit_recover(w->spool, NULL, err);
+	rc = commit_recover(w->spool, w->owner, NULL, err);
 	if (rc == 0)
 		rc = recover_replay(w, err);
 	owner_segment_unlock(w->owner, RECOVER_LOCK);

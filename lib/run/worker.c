@@ -230,7 +230,7 @@ worker_chores(struct worker *w)
 		return;
 	w->next_chores = loop_now(w->loop) + WORKER_CHORES_MS;
 	rvmta_refresh_all(w);
-	if (commit_recover(w->spool, &any, &err) == -1 ||
+	if (commit_recover(w->spool, w->owner, &any, &err) == -1 ||
 	    commit_sweep(w->spool, &err) == -1 ||
 	    control_sweep(w->spool, now - 3600, &err) == -1 ||
 	    spool_submit_sweep(w->spool,
@@ -574,8 +574,6 @@ worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 
 	total_slots_init(&w.total_slots, total, index, LIMIT_TOTAL_CONNS, 0);
 	rc = worker_begin(&w, err);
-	if (rc == 0) /* before anything is owned: it needs all of it */
-		rc = commit_sweep(w.spool, err);
 	if (rc == 0)
 		rc = worker_resolver(&w, err);
 	if (rc == 0) {

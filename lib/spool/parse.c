@@ -220,7 +220,7 @@ parse_fields(struct batch *b, char *f, struct bslot *s)
 	uint64_t attempts;
 	size_t n;
 
-	if (strchr("-thHdb", f[0]) == NULL)
+	if (strchr("-thHdbm", f[0]) == NULL)
 		return (-1);
 	s->state = f[0];
 	s->attempts = parse_digits(f + 2, 3, &attempts) == 0 ?

@@ -395,7 +395,7 @@ row_error(int error, long at)
 		assert_true(t_err.text[0] != '\0');
 	}
 	/* without a sweep: nothing that failed is, or becomes, visible */
-	assert_ok(commit_recover(sp, NULL, &t_err));
+	assert_ok(commit_recover(sp, NULL, NULL, &t_err));
 	assert_int_equal(t_see(sp).rcpts, rc == 0 ? row->rcpts : 0);
 	spool_close(sp);
 	row_judge(rc == 0);
