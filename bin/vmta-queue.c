@@ -42,8 +42,7 @@ static const struct cli_opt queue_opts[] = {
 	{ "dry-run", 0, NULL, "only say what would be changed", O_DRY },
 	{ "no-accounting", 0, NULL, "delete without a record",
 	    O_NO_ACCOUNTING },
-	{ "to", 0, "VMTA", "move to this VirtualMTA", O_TO },
-	CLI_END
+	{ "to", 0, "VMTA", "move to this VirtualMTA", O_TO }, CLI_END
 };
 
 static const struct cli_tool queue_tool = { "vmta-queue",

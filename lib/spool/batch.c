@@ -31,16 +31,20 @@ int
 batch_dir(struct spool *sp, const char *vmta, enum batch_area area,
     const char *domain, struct verr *err)
 {
-	int vfd, afd, fd = -1;
+	int vfd, afd, fd = -1, saved;
 
 	if ((vfd = spool_dir(sp, sp->queue_fd, vmta, err)) == -1)
 		return (-1);
 	afd = spool_dir(sp, vfd, area == BATCH_NEW ? "new" : "cur", err);
+	saved = errno;
 	(void)sp->sys->close(sp->sys, vfd);
+	errno = saved;
 	if (afd == -1 || domain == NULL)
 		return (afd);
 	fd = spool_dir(sp, afd, domain, err);
+	saved = errno;
 	(void)sp->sys->close(sp->sys, afd);
+	errno = saved;
 	return (fd);
 }
 

@@ -445,9 +445,7 @@ finish_release(struct finish *f)
 int
 commit_finish(struct commit *c, struct verr *err)
 {
-	struct finish f = { .c = c,
-		.sp = c->sp,
-		.sys = c->sp->sys };
+	struct finish f = { .c = c, .sp = c->sp, .sys = c->sp->sys };
 	int lock_fd = -1, rc = 0;
 	size_t i;
 

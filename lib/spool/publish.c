@@ -115,8 +115,8 @@ publish_left(struct publish *p, const char *name)
 
 /* Rename, and leave the domain's directory open in *ret_fd. */
 static int
-publish_rename(struct publish *p, int afd, const char *domain,
-    const char *name, bool *ret_made, int *ret_fd, struct verr *err)
+publish_rename(struct publish *p, int afd, const char *domain, const char *name,
+    bool *ret_made, int *ret_fd, struct verr *err)
 {
 	struct sys *sys = p->sp->sys;
 	bool gone;
@@ -167,8 +167,7 @@ publish_again(struct publish *p, int afd, const char *domain, struct verr *err)
 	fd = file_open_dir(sys, afd, domain);
 	if (fd == -1 && errno == ENOENT)
 		return (1); /* and delivered since */
-	if (fd == -1 || sys->fsync(sys, fd) == -1 ||
-	    sys->fsync(sys, afd) == -1)
+	if (fd == -1 || sys->fsync(sys, fd) == -1 || sys->fsync(sys, afd) == -1)
 		rc = verr_sys(err, "sync directory %s", domain);
 	if (fd != -1)
 		(void)sys->close(sys, fd);

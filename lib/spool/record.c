@@ -354,8 +354,8 @@ take_do(struct spool *sp, const struct record_take *t, struct verr *err)
 		for (; i <= to && i < batch_slots(b); i++) {
 			batch_slot(b, i, &s);
 			if (!batch_state_final(s.state))
-				batch_set(b, i, BATCH_MOVED, s.attempts,
-				    s.next, NULL);
+				batch_set(b, i, BATCH_MOVED, s.attempts, s.next,
+				    NULL);
 		}
 	}
 	rc = batch_flush(b, err);
