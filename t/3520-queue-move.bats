@@ -348,7 +348,8 @@ in_transaction() {
 		[ $i -gt 1 ] || wait_until delivered 500
 		start move-$i "$P/bin/vmta-queue" move --vmta v$((i % 2 + 1)) \
 			--to v$((2 - i % 2))
-		at=$((RANDOM % 4))
+		# In the midst of writing, or of what the record says.
+		at=$((i % 2 * (RANDOM % 200 + 1)))
 		wait_until some_moved $at "$STARTED"
 		kill -s KILL "$RUNQ_PID"
 		wait "$RUNQ_PID" || true # with all its threads and locks
@@ -366,7 +367,14 @@ in_transaction() {
 	arrived 1500
 }
 
+# some_moved N PID: so many files are in tmp, or for 0: there is a record.
 some_moved() {
-	gone "$2" || [ "$(find "$P/spool/queue/v2/" "$P/spool/queue/v1/" \
-		-path '*/tmp/*' -type f 2>/dev/null | wc -l)" -ge "$1" ]
+	local n
+	gone "$2" && return
+	[ "$1" -gt 0 ] || {
+		[ -n "$(find "$P/spool/commit" -type f -name '[0-9a-v]*')" ]
+		return
+	}
+	n=$(find "$P"/spool/queue/*/tmp -type f 2>/dev/null | wc -l) || true
+	[ "$n" -ge "$1" ]
 }
