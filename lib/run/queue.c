@@ -14,6 +14,7 @@
 #include "run/queue.h"
 #include "run/retry.h"
 #include "run/route.h"
+#include "run/share.h"
 #include "run/work.h"
 #include "run/worker.h"
 
@@ -112,6 +113,7 @@ queue_free(struct worker *w, struct queue *q)
 	route_drop(w, q);
 	if (q->hungry)
 		TAILQ_REMOVE(&w->hungry, q, entry);
+	share_forget(w, q);
 	heap_release(&q->ready);
 	heap_release(&q->wait);
 	map_release(&q->paused, NULL);
@@ -127,8 +129,8 @@ queue_idle(const struct queue *q)
 {
 	return (q->ready.n == 0 && q->wait.n == 0 && !q->more && !q->stale &&
 	    TAILQ_EMPTY(&q->works) && q->n_starting == 0 && q->n_ready == 0 &&
-	    q->lookup == 0 && !q->hungry && q->n_wakes == 0 &&
-	    q->bouncer == NULL);
+	    q->lookup == 0 && !q->hungry && q->waits == QUEUE_WAITS_NOT &&
+	    q->n_wakes == 0 && q->bouncer == NULL);
 }
 
 void
@@ -155,7 +157,8 @@ queue_reload_all(struct worker *w)
 
 	while ((q = map_next(&w->queues, &i, NULL)) != NULL) {
 		(void)queue_set(w, q);
-		route_drop(w, q); /* sessions keep theirs until they end */
+		share_forget(w, q); /* limits may be others; all are kicked */
+		route_drop(w, q);   /* sessions keep theirs until they end */
 	}
 }
 

@@ -41,6 +41,13 @@ enum queue_block {
 	QUEUE_ORPHAN	 /* its VirtualMTA left the configuration */
 };
 
+/* Does it stand in its VirtualMTA's line (run/share.h)? */
+enum queue_waits {
+	QUEUE_WAITS_NOT,
+	QUEUE_WAITS, /* for its first connection */
+	QUEUE_GROWS  /* for another one */
+};
+
 struct queue {
 	char *name; /* domain/vmta */
 	char *domain;
@@ -62,6 +69,7 @@ struct queue {
 	struct slots slots;	 /* max-smtp-out */
 	unsigned int n_starting; /* sessions that are not ready yet */
 	unsigned int n_ready;	 /* sessions that are */
+	unsigned int n_proven;	 /* sessions that have sent a message */
 
 	enum queue_block block;
 	int64_t next_try;  /* wall seconds, while block is not QUEUE_OPEN */
@@ -78,7 +86,9 @@ struct queue {
 	uint32_t seen;	    /* recipients of late, */
 	uint32_t refused;   /* and those of them that the peer refused */
 
-	bool hungry; /* wants the scheduler: in the worker's list */
+	bool hungry;		/* wants the scheduler: in the worker's list */
+	enum queue_waits waits; /* in a line, by entry as well */
+	bool woken;		/* was the first in it */
 	TAILQ_ENTRY(queue) entry;
 	bool active; /* has work: in its route's list */
 	TAILQ_ENTRY(queue) active_entry;
@@ -116,7 +126,7 @@ bool queue_has_work(struct worker *w, struct queue *q);
 int64_t queue_next(const struct queue *q);
 /* Wait in the scheduler's line until a connection or look-up has ended. */
 void queue_wait_slot(struct worker *w, struct queue *q);
-/* Ask the scheduler to look at q (again). */
+/* Ask the scheduler to look at q (again), unless it waits in line. */
 void queue_kick(struct worker *w, struct queue *q);
 /* A word for enum queue_block, as reports show it. */
 const char *queue_why(enum queue_block b);

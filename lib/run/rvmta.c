@@ -80,6 +80,7 @@ rvmta_own(struct worker *w, const char *name, struct verr *err)
 	v = xcalloc(1, sizeof(*v));
 	v->name = xstrdup(name);
 	slots_init(&v->slots, LIMIT_VMTA_CONNS, 0);
+	share_init(&v->share);
 	rvmta_load(w, v);
 	(void)map_put(&w->vmtas, name, v);
 	return (0);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "run/share.h"
 #include "shape/limit.h"
 #include "shape/source.h"
 
@@ -15,7 +16,8 @@ struct rvmta {
 	char *name;
 	const struct conf_vmta *conf; /* NULL: left the configuration */
 	struct source_set *sources;
-	struct slots slots; /* its max-smtp-out */
+	struct slots slots; /* its max-smtp-out, */
+	struct share share; /* and who waits for it */
 	bool complained;    /* about a missing address, since the reload */
 };
 

@@ -2,7 +2,9 @@
  * Scheduling. Queues that have work and may want a connection stand in the
  * worker's hungry list. Each is asked in turn: blocked? route known? limits?
  * One connection probes a target that is not known to work; when it is ready,
- * more follow, up to the limits and to what there is to send.
+ * another one follows, and two more for each that has had a message answered,
+ * up to the limits and to what there is to send. So a peer that accepts
+ * connections and then stalls ties few of them up.
  */
 #include <stdlib.h>
 
@@ -12,6 +14,7 @@
 #include "run/route.h"
 #include "run/sched.h"
 #include "run/sess.h"
+#include "run/share.h"
 #include "run/worker.h"
 #include "spool/state.h"
 
@@ -19,6 +22,7 @@
 #define SCHED_SOURCE_MS 10000 /* between looks for a missing address */
 #define SCHED_PAUSE_MS 60000  /* safety net; resume kicks at once */
 #define SCHED_BURST 200	      /* connections opened in one turn */
+#define SCHED_FIRST 2	      /* connections before a message is answered */
 
 int
 sched_wake_cmp(const void *va, const void *vb)
@@ -121,6 +125,7 @@ static size_t
 sched_wanted(struct worker *w, const struct queue *q)
 {
 	size_t left = sched_backlog(q), n = q->n_starting;
+	size_t has = q->n_ready + n, may = SCHED_FIRST + 2 * q->n_proven;
 
 	if (w->opt->trace != NULL)
 		return (w->traced || q->n_starting + q->n_ready > 0 ? 0 : 1);
@@ -131,7 +136,9 @@ sched_wanted(struct worker *w, const struct queue *q)
 		return (n == 0 && left > 0 ? 1 : 0);
 	if (q->hold_until > loop_now(w->loop))
 		return (0);
-	return (left > n ? left - n : 0);
+	if (left <= n || has >= may)
+		return (0);
+	return (left - n < may - has ? left - n : may - has);
 }
 
 /* Say once a run that an address is not here. */
@@ -206,9 +213,15 @@ sched_connect(struct worker *w, struct queue *q, size_t *budget)
 	for (n = sched_wanted(w, q); n > 0 && *budget > 0; n--, (*budget)--)
 		if (!sched_open(w, q))
 			break;
-	if (q->limited != LIMIT_NONE && q->n_starting + q->n_ready == 0 &&
-	    q->limited != LIMIT_QUEUE_CONNS && q->block == QUEUE_OPEN)
+	if (q->block != QUEUE_OPEN)
+		return;
+	if (q->limited == LIMIT_VMTA_CONNS)
+		share_wait(w, q);
+	else if (q->limited == LIMIT_TOTAL_CONNS &&
+	    q->n_starting + q->n_ready == 0) {
 		queue_wait_slot(w, q);
+		sess_evict(w, NULL);
+	}
 }
 
 /* One queue of the hungry list. */
@@ -256,8 +269,9 @@ sched_queue(struct worker *w, struct queue *q, size_t *budget)
 void
 queue_wait_slot(struct worker *w, struct queue *q)
 {
-	if (q->hungry)
+	if (q->hungry || q->waits == QUEUE_WAITS)
 		return;
+	share_forget(w, q); /* it is looked at, and may wait again */
 	q->hungry = true;
 	TAILQ_INSERT_TAIL(&w->hungry, q, entry);
 }
@@ -268,12 +282,20 @@ sched_run(struct worker *w)
 	struct queue *q, *last = TAILQ_LAST(&w->hungry, queue_list);
 	size_t budget = SCHED_BURST;
 	bool end = last == NULL || w->stopping;
+	unsigned int n;
+
+	w->total_waits = false;
 
 	while (!end && budget > 0 && (q = TAILQ_FIRST(&w->hungry)) != NULL) {
 		end = q == last;
 		TAILQ_REMOVE(&w->hungry, q, entry);
 		q->hungry = false;
+		n = q->n_starting;
 		sched_queue(w, q, &budget);
+		if (q->woken && !q->hungry)
+			share_used(w, q, q->n_starting > n);
+		w->total_waits = w->total_waits ||
+		    (q->limited == LIMIT_TOTAL_CONNS && q->hungry);
 		end = end || q->limited == LIMIT_TOTAL_CONNS ||
 		    w->n_lookup >= SCHED_LOOKUPS;
 	}

@@ -17,6 +17,7 @@
 #include "run/retry.h"
 #include "run/route.h"
 #include "run/sess.h"
+#include "run/share.h"
 #include "run/wal.h"
 #include "run/worker.h"
 
@@ -55,8 +56,10 @@ sess_end(struct sess *s)
 		q->n_ready--;
 	else
 		q->n_starting--;
+	q->n_proven -= s->proven;
 	sess_limits(w, q, list);
 	limit_give(list, SESS_LIMITS, 1, false);
+	share_wake(w, q->vmta); /* before those that have one */
 	TAILQ_REMOVE(&w->sessions, s, entry);
 	w->n_sess--;
 	if (q->set->log_connections)
@@ -243,6 +246,11 @@ sess_on_done(void *arg, struct smtp_conn *c, const struct smtp_outcome *out)
 	s->in_txn = false;
 	wal_forget(s->w, s); /* all may be refused while it waits */
 	s->messages++;
+	if (!s->proven && out->answered) {
+		s->proven = true;
+		s->queue->n_proven++;
+		queue_kick(s->w, s->queue); /* more connections */
+	}
 	s->w->last_work = loop_now(s->w->loop);
 	if (out->chunking_broken)
 		route_no_chunking(s->w, s->route, s->host);
@@ -288,9 +296,15 @@ sess_adopt(struct sess *s, struct queue *q)
 	limit_give(&give, 1, 1, false);
 	(void)limit_take(&take, 1, loop_now(s->w->loop), 1);
 	s->queue->n_ready--;
+	s->queue->n_proven -= s->proven;
 	q->n_ready++;
+	q->n_proven += s->proven;
 	queue_kick(s->w, s->queue);
 	s->queue = q;
+	if (q->waits != QUEUE_WAITS_NOT) { /* it has one now */
+		share_forget(s->w, q);
+		queue_kick(s->w, q);
+	}
 }
 
 /* May s take a message of q (its own, or another of its route)? */
@@ -440,7 +454,8 @@ sess_on_idle(void *arg)
 static void
 sess_rest(struct sess *s)
 {
-	if (s->queue->set->connection_idle_timeout == 0) {
+	if (s->queue->set->connection_idle_timeout == 0 ||
+	    !TAILQ_EMPTY(&s->queue->vmta->share.waiters)) {
 		sess_quit(s);
 		return;
 	}
@@ -462,7 +477,8 @@ sess_next(struct sess *s)
 	int i, rc = 0;
 
 	for (i = 0; i < SESS_REFUSALS; i++) {
-		if (sess_spent(s)) {
+		if (sess_spent(s) || share_yields(s)) {
+			s->w->total_waits = false; /* one makes room for it */
 			sess_quit(s);
 			return (false);
 		}
@@ -546,6 +562,7 @@ sess_open(struct worker *w, struct queue *q, const struct dns_target *target,
 	s->route = route_ref(q->route);
 	s->route->n_sess++;
 	s->conf_gen = w->conf_gen;
+	s->since = loop_now(w->loop);
 	s->target = index;
 	s->best = target->pref == q->route->dns->target[0].pref;
 	if (id_new(w->sys, &id) == 0)
@@ -560,6 +577,18 @@ sess_open(struct worker *w, struct queue *q, const struct dns_target *target,
 	sess_settings(q, w->opt->trace != NULL, &set);
 	s->conn = smtp_conn_new(w->loop, w->sys, &to, &from, &set, &sess_events,
 	    s);
+}
+
+void
+sess_evict(struct worker *w, const struct rvmta *v)
+{
+	struct sess *s;
+
+	TAILQ_FOREACH (s, &w->sessions, entry)
+		if (s->resting && (v == NULL || s->queue->vmta == v)) {
+			sess_quit(s);
+			return;
+		}
 }
 
 void

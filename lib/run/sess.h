@@ -16,6 +16,7 @@
 struct worker;
 struct queue;
 struct route;
+struct rvmta;
 struct dns_target;
 
 /* Limits that a connection takes a slot of: queue, VirtualMTA, total. */
@@ -38,8 +39,10 @@ struct sess {
 	bool best;	       /* target is of the best preference */
 	bool ready;
 	bool in_txn;
+	bool proven;	   /* a transaction was answered */
 	bool resting;	   /* in the route's idle list, by `waiting` */
 	uint32_t rcpt_cap; /* recipients a transaction, 0: no cap */
+	int64_t since;	   /* monotonic ms: when it was opened */
 	uint64_t messages;
 	uint64_t delivered; /* recipients */
 	uint64_t errors;    /* 4xx and 5xx replies */
@@ -63,6 +66,8 @@ void sess_open(struct worker *w, struct queue *q,
 bool sess_source_gone(const struct sess *s);
 /* Let an idle session of q's route take its work; true when one did. */
 bool sess_reuse(struct worker *w, struct queue *q);
+/* One that rests, of this VirtualMTA (NULL: any), makes room. */
+void sess_evict(struct worker *w, const struct rvmta *v);
 /* End all sessions: at once (abort), or when their message is done. */
 void sess_stop_all(struct worker *w, bool abort);
 

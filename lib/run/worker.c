@@ -152,7 +152,7 @@ worker_waits(struct worker *w)
 	if (loop_timer_active(w->sched_timer))
 		return (true);
 	/* what a limit holds back stands in line; another run's slots free */
-	return (!TAILQ_EMPTY(&w->hungry) &&
+	return ((!TAILQ_EMPTY(&w->hungry) || w->n_waiting > 0) &&
 	    now - w->last_work < w->opt->patience);
 }
 

@@ -234,9 +234,9 @@ making_seal(struct making *k)
 	const struct bslot *s;
 	uint32_t i;
 
-	(void)snprintf(first, sizeof(first),
-	    "vmta-batch 1 %010zu %012" PRIu64 "\n",
-	    k->index.len + BATCH_INDEX_LEN, k->content_len);
+	/* `vmta-batch N ` as it was: its lines are */
+	(void)snprintf(first, sizeof(first), "%.13s%010zu %012" PRIu64 "\n",
+	    k->old, k->index.len + BATCH_INDEX_LEN, k->content_len);
 	memcpy(k->index.p, first, BATCH_FIRST_LEN);
 	buf_addf(&k->index, "INDEX %016" PRIx64 "\n",
 	    map_hash(k->index.p, k->index.len));
