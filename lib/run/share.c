@@ -92,24 +92,37 @@ share_used(struct worker *w, struct queue *q, bool opened)
 		share_wake(w, q->vmta); /* it had no use for it */
 }
 
+/* It is no reason just now: the next one is asked, next time. */
+static bool
+share_rotate(struct queue_list *line, struct queue *q)
+{
+	TAILQ_REMOVE(line, q, entry);
+	TAILQ_INSERT_TAIL(line, q, entry);
+	return (false);
+}
+
 bool
 share_yields(const struct sess *s)
 {
 	struct share *sh = &s->queue->vmta->share;
 	unsigned int mine = share_has(s->queue);
+	bool spare = mine > 1 ||
+	    loop_now(s->w->loop) - s->since >= SHARE_TURN_MS;
 	struct queue *q;
 
 	if (s->messages == 0)
 		return (false);
-	if (!TAILQ_EMPTY(&sh->waiters) || s->w->total_waits)
-		return (mine > 1 ||
-		    loop_now(s->w->loop) - s->since >= SHARE_TURN_MS);
-	q = TAILQ_FIRST(&sh->growers);
-	if (q == NULL)
-		return (false);
-	if (share_has(q) + 1 < mine)
+	if (s->w->total_waits)
+		return (spare);
+	if ((q = TAILQ_FIRST(&sh->waiters)) != NULL) {
+		if (q->route == s->route) /* s serves it as well, in turn */
+			return (share_rotate(&sh->waiters, q));
+		return (spare);
+	}
+	if ((q = TAILQ_FIRST(&sh->growers)) != NULL) {
+		if (share_has(q) + 1 >= mine)
+			return (share_rotate(&sh->growers, q));
 		return (true);
-	TAILQ_REMOVE(&sh->growers, q, entry); /* the next one, next time */
-	TAILQ_INSERT_TAIL(&sh->growers, q, entry);
+	}
 	return (false);
 }
