@@ -21,6 +21,7 @@ enum {
 	O_FORMAT = 256,
 	O_DRY,
 	O_NO_ACCOUNTING,
+	O_TO,
 	O_SELECT /* and above: a term of the selection */
 };
 
@@ -41,11 +42,11 @@ static const struct cli_opt queue_opts[] = {
 	{ "dry-run", 0, NULL, "only say what would be changed", O_DRY },
 	{ "no-accounting", 0, NULL, "delete without a record",
 	    O_NO_ACCOUNTING },
-	CLI_END
+	{ "to", 0, "VMTA", "move to this VirtualMTA", O_TO }, CLI_END
 };
 
 static const struct cli_tool queue_tool = { "vmta-queue",
-	"list|count|show|why|delete|hold|release|retry-now|pause|resume "
+	"list|count|show|why|delete|hold|release|retry-now|move|pause|resume "
 	"[SELECTION]",
 	"look at the queue and take hold of it", queue_opts };
 
@@ -55,6 +56,7 @@ struct tool {
 	enum report_format format;
 	bool dry;
 	bool no_accounting;
+	const char *to;
 	struct selection sel;
 	struct conf *conf;
 	struct spool *sp;
@@ -102,11 +104,12 @@ queue_why(struct tool *t, const char *command, struct verr *err)
 	return (n > 0 ? VEX_OK : VEX_PART);
 }
 
-/* delete, hold, release, retry-now. */
+/* delete, hold, release, retry-now, move. */
 static int
 queue_change(struct tool *t, const char *command, struct verr *err)
 {
-	const char *extra[2];
+	const char *extra[3];
+	char to[sizeof("to=") + SPOOL_VMTA_MAX];
 	struct control_reply rep;
 	size_t n = 0, i;
 	int rc;
@@ -115,6 +118,10 @@ queue_change(struct tool *t, const char *command, struct verr *err)
 		extra[n++] = "dry-run=yes";
 	if (t->no_accounting)
 		extra[n++] = "no-accounting=yes";
+	if (t->to != NULL) {
+		(void)snprintf(to, sizeof(to), "to=%s", t->to);
+		extra[n++] = to;
+	}
 	rc = ask_owners(sys_real(), t->conf, command, &t->sel, extra, n, &rep,
 	    err);
 	for (i = 0; i < rep.n_flight; i++)
@@ -128,6 +135,20 @@ queue_change(struct tool *t, const char *command, struct verr *err)
 		rc = rep.matched > 0 ? VEX_OK : VEX_PART;
 	control_reply_release(&rep);
 	return (rc);
+}
+
+/* move: the target is a VirtualMTA of the configuration. */
+static int
+queue_move(struct tool *t, const char *command, struct verr *err)
+{
+	if (conf_pool(t->conf, t->to) != NULL)
+		return (verr_set(err, VEX_DATA,
+		    "--to: '%s' is a pool: name one of its VirtualMTAs",
+		    t->to));
+	if (conf_vmta(t->conf, t->to) == NULL)
+		return (verr_set(err, VEX_DATA,
+		    "--to: unknown VirtualMTA '%.64s'", t->to));
+	return (queue_change(t, command, err));
 }
 
 /* The i-th value of a key, NULL when there are fewer. */
@@ -210,6 +231,7 @@ static const struct {
 	{ "hold", queue_change, true },
 	{ "release", queue_change, true },
 	{ "retry-now", queue_change, true },
+	{ "move", queue_move, true },
 	{ "pause", queue_pause, true },
 	{ "resume", queue_pause, true },
 };
@@ -237,6 +259,9 @@ queue_option(struct tool *t, int id, const char *arg, struct verr *err)
 	case O_NO_ACCOUNTING:
 		t->no_accounting = true;
 		return (0);
+	case O_TO:
+		t->to = arg;
+		return (0);
 	default:
 		return (selection_add(&t->sel, key[id - O_SELECT],
 		    arg != NULL ? arg : "", err));
@@ -262,6 +287,9 @@ queue_command(struct tool *t, struct verr *err)
 	if (queue_commands[i].changes && selection_empty(&t->sel))
 		return (verr_set(err, VEX_USAGE,
 		    "%s needs a SELECTION (--all: everything)", name));
+	if ((queue_commands[i].fn == queue_move) != (t->to != NULL))
+		return (verr_set(err, VEX_USAGE,
+		    t->to != NULL ? "--to is for move" : "move needs --to"));
 	if (conf_open(sys_real(), t->config, &t->conf, err) == -1 ||
 	    run_become_owner(t->conf, err) == -1 ||
 	    spool_open(sys_real(), conf_spool(t->conf), &t->sp, err) == -1)

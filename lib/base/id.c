@@ -63,6 +63,18 @@ id_make(struct sys *sys, struct id *ret_id, struct verr *err)
 	return (-1);
 }
 
+int
+id_new_at(struct sys *sys, const struct id *at, struct id *ret_id)
+{
+	struct id id;
+
+	if (id_new(sys, &id) == -1)
+		return (-1);
+	memcpy(id.s, at->s, 8);
+	*ret_id = id;
+	return (0);
+}
+
 bool
 id_valid(const char *s)
 {

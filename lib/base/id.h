@@ -24,6 +24,8 @@ int id_new(struct sys *sys, struct id *ret_id);
  * kernel's randomness. 0, or -1 with err (VEX_TEMP).
  */
 int id_make(struct sys *sys, struct id *ret_id, struct verr *err);
+/* The same with the seconds of another one. */
+int id_new_at(struct sys *sys, const struct id *at, struct id *ret_id);
 /* Is this text an id? */
 bool id_valid(const char *s);
 /* The seconds (UTC) inside an id. */

@@ -173,7 +173,9 @@ bouncer_on_timer(void *arg)
 	size_t done = 0;
 
 	while (b->at < b->n && done < BOUNCER_PIECE && !b->w->stopping) {
-		if (wal_pending(b->w) > BOUNCER_AHEAD)
+		/* mail of an orphan does not expire */
+		if (wal_pending(b->w) > BOUNCER_AHEAD ||
+		    b->queue->vmta->conf == NULL)
 			break;
 		k = bouncer_open(b, &b->ref[b->at++]);
 		if (k == NULL)
@@ -182,7 +184,7 @@ bouncer_on_timer(void *arg)
 		k->drained = true;
 		work_check(b->w, k);
 	}
-	if (b->at == b->n || b->w->stopping)
+	if (b->at == b->n || b->w->stopping || b->queue->vmta->conf == NULL)
 		bouncer_stop(b->w, b->queue);
 	else
 		loop_timer_set(b->timer, BOUNCER_WAIT_MS);

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "run/run.h"
 #include "run/worker.h"
+#include "spool/commit.h"
 
 /* The workers. */
 struct parent {
@@ -124,10 +125,27 @@ parent_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 	return (0);
 }
 
+/* What dead injectors left: before a worker owns anything, since it needs all
+ * of it. */
+static int
+parent_sweep(struct sys *sys, const struct conf *c, struct verr *ret_trouble,
+    struct verr *err)
+{
+	struct spool *sp;
+
+	if (spool_open(sys, conf_spool(c), &sp, err) == -1)
+		return (-1);
+	if (commit_sweep(sp, ret_trouble) == -1)
+		log_err(ret_trouble);
+	spool_close(sp);
+	return (0);
+}
+
 int
 run_deliver(struct sys *sys, struct conf *c, const struct run_options *opt,
     struct verr *err)
 {
+	struct verr swept = VERR_INIT;
 	struct total *total;
 	sigset_t set, old;
 	int rc;
@@ -137,14 +155,19 @@ run_deliver(struct sys *sys, struct conf *c, const struct run_options *opt,
 	total = total_new(opt->workers, err);
 	if (total == NULL)
 		return (-1);
+	rc = parent_sweep(sys, c, &swept, err);
 	/* a worker takes them when its loop can (worker_timers) */
 	parent_signals(&set);
 	(void)sigprocmask(SIG_BLOCK, &set, &old);
-	if (opt->workers == 1)
+	if (rc == 0 && opt->workers == 1)
 		rc = worker_run(sys, c, opt, 0, total, err);
-	else
+	else if (rc == 0)
 		rc = parent_run(sys, c, opt, total, err);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	total_free(total);
+	if (rc == 0 && swept.code != 0) {
+		*err = swept;
+		rc = -1;
+	}
 	return (rc);
 }

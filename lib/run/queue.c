@@ -14,6 +14,7 @@
 #include "run/queue.h"
 #include "run/retry.h"
 #include "run/route.h"
+#include "run/share.h"
 #include "run/work.h"
 #include "run/worker.h"
 
@@ -112,6 +113,7 @@ queue_free(struct worker *w, struct queue *q)
 {
 	bouncer_stop(w, q);
 	route_drop(w, q);
+	share_forget(w, q);
 	if (q->line != NULL)
 		TAILQ_REMOVE(q->line, q, entry);
 	heap_release(&q->ready);
@@ -158,7 +160,8 @@ queue_reload_all(struct worker *w)
 
 	while ((q = map_next(&w->queues, &i, NULL)) != NULL) {
 		(void)queue_set(w, q);
-		route_drop(w, q); /* sessions keep theirs until they end */
+		share_forget(w, q); /* limits may be others; all are kicked */
+		route_drop(w, q);   /* sessions keep theirs until they end */
 	}
 }
 

@@ -64,6 +64,7 @@ struct queue {
 	struct slots slots;	 /* max-smtp-out */
 	unsigned int n_starting; /* sessions that are not ready yet */
 	unsigned int n_ready;	 /* sessions that are */
+	unsigned int n_proven;	 /* sessions that have sent a message */
 
 	enum queue_block block;
 	int64_t next_try;  /* wall seconds, while block is not QUEUE_OPEN */
@@ -85,7 +86,9 @@ struct queue {
 	uint32_t seen;	    /* recipients of late, */
 	uint32_t refused;   /* and those of them that the peer refused */
 
-	struct queue_list *line; /* the worker's hungry or lookers, or NULL */
+	struct queue_list *line; /* that it stands in, by entry, or NULL: the
+				    worker's, or one of its VirtualMTA */
+	bool woken;		 /* was the first in the VirtualMTA's */
 	TAILQ_ENTRY(queue) entry;
 	bool active; /* has work: in its route's list */
 	TAILQ_ENTRY(queue) active_entry;
@@ -123,7 +126,7 @@ bool queue_has_work(struct worker *w, struct queue *q);
 int64_t queue_next(const struct queue *q);
 /* Wait in the scheduler's line until a connection or look-up has ended. */
 void queue_wait_slot(struct worker *w, struct queue *q);
-/* Ask the scheduler to look at q (again). */
+/* Ask the scheduler to look at q (again), unless it waits in line. */
 void queue_kick(struct worker *w, struct queue *q);
 /* A word for enum queue_block, as reports show it. */
 const char *queue_why(enum queue_block b);

@@ -240,7 +240,7 @@ recover_all(struct worker *w, struct verr *err)
 	if (recover_lock(w, err) == -1)
 		return (-1);
 	/* mail of a record that is stuck waits; other mail need not */
-	if (commit_recover(w->spool, NULL, &stuck) == -1)
+	if (commit_recover(w->spool, w->owner, NULL, &stuck) == -1)
 		worker_trouble(w, &stuck);
 	rc = recover_replay(w, err);
 	owner_segment_unlock(w->owner, RECOVER_LOCK);

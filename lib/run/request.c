@@ -2,13 +2,14 @@
  * Requests. A command is a row of a table: what it does to one recipient that
  * is neither final nor in flight. Deletions go through the journal like every
  * final state; the others are written to the batch and synced before the
- * reply, since a hold is a promise.
+ * reply, since a hold is a promise. A move is a commit (run/mover.c).
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "run/mover.h"
 #include "run/queue.h"
 #include "run/request.h"
 #include "run/result.h"
@@ -33,6 +34,10 @@ struct request {
 	struct selection sel;
 	bool no_accounting;
 	bool dry;
+	char *to;	     /* of a move; NULL: it is none */
+	struct mover *mover; /* NULL: as well when it is dry */
+	uint32_t *slot;	     /* of one batch, that move */
+	uint32_t n_slot;
 	struct control_reply *rep;
 	struct rvmta *vmta;
 	struct queue *queue;
@@ -99,6 +104,18 @@ request_retry(struct request *rq, struct work *k, const struct batch_txn *t,
 	return (true);
 }
 
+/* Gathers what mover_add moves when all of the batch was looked at. */
+static bool
+request_move(struct request *rq, struct work *k, const struct batch_txn *t,
+    uint32_t slot, const struct batch_slot *s)
+{
+	(void)k;
+	(void)t;
+	(void)s;
+	rq->slot[rq->n_slot++] = slot;
+	return (true);
+}
+
 static const struct {
 	const char *name;
 	request_fn *fn;
@@ -107,7 +124,16 @@ static const struct {
 	{ "hold", request_hold },
 	{ "release", request_release },
 	{ "retry-now", request_retry },
+	{ "move", request_move },
 };
+
+/* Is something of it under way? */
+static bool
+request_flies(const struct request *rq, const struct work *k, uint32_t slot)
+{
+	return (k->flag[slot] == WORK_TAKEN || k->flag[slot] == WORK_PENDING ||
+	    (rq->mover != NULL && k->receiving));
+}
 
 /* One recipient of an open batch. */
 static void
@@ -126,7 +152,7 @@ request_slot(struct request *rq, struct work *k, uint32_t slot)
 	if (!selection_rcpt(&rq->sel, &rq->txn.msg, &rq->txn.rcpt[0]))
 		return;
 	rq->rep->matched++;
-	if (k->flag[slot] == WORK_TAKEN || k->flag[slot] == WORK_PENDING) {
+	if (request_flies(rq, k, slot)) {
 		control_reply_flight(rq->rep, rq->queue->name,
 		    rq->txn.msg.msgid, rq->txn.rcpt[0].index);
 		return;
@@ -135,21 +161,37 @@ request_slot(struct request *rq, struct work *k, uint32_t slot)
 		rq->rep->changed++;
 }
 
+/* The batch of a reference; a move leaves it to its next owner as it was. */
+static struct work *
+request_open(struct request *rq, const struct ref *r)
+{
+	struct work *k = work_get(rq->queue, &r->name.id);
+
+	if (k == NULL)
+		k = rq->mover != NULL ?
+		    work_open_untouched(rq->w, rq->queue, r) :
+		    work_open(rq->w, rq->queue, r);
+	return (k);
+}
+
 /* One batch: change, write, sync, and back into the plan. */
 static int
 request_batch(struct request *rq, const struct ref *r, struct verr *err)
 {
 	struct worker *w = rq->w;
-	struct work *k = work_get(rq->queue, &r->name.id);
+	struct work *k = request_open(rq, r);
 	uint32_t i;
 
 	if (k == NULL)
-		k = work_open(w, rq->queue, r);
-	if (k == NULL)
 		return (0);
+	if (rq->mover != NULL)
+		rq->slot = xreallocarray(rq->slot, k->n, sizeof(*rq->slot));
+	rq->n_slot = 0;
 	if (selection_batch(&rq->sel, batch_header(k->batch), sys_now(w->sys)))
 		for (i = 0; i < k->n; i++)
 			request_slot(rq, k, i);
+	if (rq->n_slot > 0)
+		return (mover_add(rq->mover, k, rq->slot, rq->n_slot, err));
 	if (batch_dirty(k->batch) &&
 	    (batch_flush(k->batch, err) == -1 ||
 		batch_sync(k->batch, err) == -1))
@@ -253,10 +295,14 @@ request_all(struct request *rq, struct verr *err)
 		control_reply_vmta(rq->rep, rq->vmta->name);
 		if (!selection_vmta(&rq->sel, rq->vmta->name))
 			continue;
+		if (rq->to != NULL && strcmp(rq->to, rq->vmta->name) == 0)
+			continue; /* it is there, or has come just now */
 		if (spool_domains(w->spool, rq->vmta->name, BATCH_NEW,
 			request_on_domain, &walk, err) == -1 ||
 		    spool_domains(w->spool, rq->vmta->name, BATCH_CUR,
 			request_on_domain, &walk, err) == -1)
+			return (-1);
+		if (rq->mover != NULL && mover_finish(rq->mover, err) == -1)
 			return (-1);
 	}
 	return (0);
@@ -277,6 +323,10 @@ request_option(struct request *rq, const char *option, struct verr *err)
 		rc = 0;
 	} else if (rc == 1 && strcmp(key, "dry-run") == 0) {
 		rq->dry = true;
+		rc = 0;
+	} else if (rc == 1 && strcmp(key, "to") == 0 && eq != NULL &&
+	    spool_vmta_valid(eq) && rq->to == NULL) {
+		rq->to = xstrdup(eq);
 		rc = 0;
 	}
 	if (rc == 1)
@@ -303,10 +353,17 @@ request_apply(struct worker *w, const char *command, char *const *option,
 	batch_txn_init(&rq.txn);
 	for (i = 0; i < n && rc == 0; i++)
 		rc = request_option(&rq, option[i], err);
+	if (rc == 0 && (rq.fn == request_move) != (rq.to != NULL))
+		rc = verr_set(err, VEX_USAGE, "%s: bad target", command);
+	if (rc == 0 && rq.to != NULL && !rq.dry)
+		rq.mover = mover_new(w, rq.to);
 	if (rc == 0)
 		rc = request_all(&rq, err);
+	mover_free(rq.mover);
 	selection_release(&rq.sel);
 	batch_txn_release(&rq.txn);
+	free(rq.slot);
+	free(rq.to);
 	free(rq.ref);
 	return (rc);
 }

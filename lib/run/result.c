@@ -328,17 +328,26 @@ result_received(struct worker *w, struct work *k)
 {
 	struct verr err = VERR_INIT;
 	struct batch_txn t;
-	uint32_t i;
+	struct batch_slot s;
+	uint32_t i, last = 0;
 
 	batch_txn_init(&t);
-	for (i = 0; i < k->n; i++) {
+	for (i = 0; i < k->n; i++) { /* who moved is received where he is */
+		batch_slot(k->batch, i, &s);
+		last = s.state != BATCH_MOVED ? i : last;
+	}
+	for (i = 0; i <= last; i++) {
+		batch_slot(k->batch, i, &s);
+		if (s.state == BATCH_MOVED)
+			continue;
 		if (batch_load(k->batch, &i, 1, &t, &err) == -1) {
 			log_err(&err);
 			break;
 		}
-		if (i + 1 == k->n)
+		k->receiving = i == last;
+		if (k->receiving)
 			k->busy++; /* until they are durable */
-		result_r(w, k, &t.msg, &t.rcpt[0], i + 1 == k->n);
+		result_r(w, k, &t.msg, &t.rcpt[0], k->receiving);
 	}
 	batch_txn_release(&t);
 }

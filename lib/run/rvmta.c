@@ -33,6 +33,31 @@ rvmta_forget(struct rvmta *v)
 	v->here = NULL;
 }
 
+/* A domain: there is mail, or was a moment ago. */
+static int
+rvmta_on_domain(void *arg, const char *domain, bool foreign)
+{
+	(void)arg;
+	(void)domain;
+	return (foreign ? 0 : 1);
+}
+
+/* Say that a VirtualMTA left the configuration, if it left mail behind. */
+static void
+rvmta_orphan(struct worker *w, const struct rvmta *v)
+{
+	struct verr err = VERR_INIT;
+
+	if (w->only != NULL) /* a tool: it knows */
+		return;
+	if (spool_domains(w->spool, v->name, BATCH_NEW, rvmta_on_domain, NULL,
+		&err) == 1 ||
+	    spool_domains(w->spool, v->name, BATCH_CUR, rvmta_on_domain, NULL,
+		&err) == 1)
+		log_tell("no-virtual-mta", "vmta", v->name, "text",
+		    "its mail waits: it is not in the configuration", NULL);
+}
+
 /* Addresses and limits, as configured. */
 static void
 rvmta_load(struct worker *w, struct rvmta *v)
@@ -47,9 +72,7 @@ rvmta_load(struct worker *w, struct rvmta *v)
 	v->slots.max = c != NULL ? c->max_smtp_out : 0;
 	v->complained = false;
 	if (c == NULL)
-		log_event(LOG_LV_WARN, "no-virtual-mta", "vmta", v->name,
-		    "text", "its mail waits: it is not in the configuration",
-		    NULL);
+		rvmta_orphan(w, v);
 }
 
 /* Own this VirtualMTA (also one that left the configuration), if free. */
@@ -69,6 +92,7 @@ rvmta_own(struct worker *w, const char *name, struct verr *err)
 	v = xcalloc(1, sizeof(*v));
 	v->name = xstrdup(name);
 	slots_init(&v->slots, LIMIT_VMTA_CONNS, 0);
+	share_init(&v->share);
 	rvmta_load(w, v);
 	(void)map_put(&w->vmtas, name, v);
 	return (0);

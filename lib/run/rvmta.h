@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "run/share.h"
 #include "shape/limit.h"
 #include "shape/source.h"
 
@@ -17,7 +18,8 @@ struct rvmta {
 	char *name;
 	const struct conf_vmta *conf; /* NULL: left the configuration */
 	struct source_set *sources;
-	struct slots slots; /* its max-smtp-out */
+	struct slots slots; /* its max-smtp-out, */
+	struct share share; /* and who waits for it */
 	bool complained;    /* about a missing address, since the reload */
 	uint8_t *here;	    /* of each address: enum rvmta_here, as of */
 	int64_t here_at;    /* this turn of the loop (monotonic ms) */

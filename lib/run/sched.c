@@ -4,7 +4,9 @@
  * What wants a look-up, while too many are under way, waits in a line of its
  * own: a resolver that does not answer must not hold up what it has answered.
  * One connection probes a target that is not known to work; when it is ready,
- * more follow, up to the limits and to what there is to send.
+ * another one follows, and two more for each that has had a message answered,
+ * up to the limits and to what there is to send. So a peer that accepts
+ * connections and then stalls ties few of them up.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #include "run/route.h"
 #include "run/sched.h"
 #include "run/sess.h"
+#include "run/share.h"
 #include "run/worker.h"
 #include "spool/state.h"
 
@@ -22,6 +25,7 @@
 #define SCHED_SOURCE_MS 10000 /* between looks for a missing address */
 #define SCHED_PAUSE_MS 60000  /* safety net; resume kicks at once */
 #define SCHED_BURST 200	      /* connections opened in one turn */
+#define SCHED_FIRST 2	      /* connections before a message is answered */
 
 int
 sched_wake_cmp(const void *va, const void *vb)
@@ -203,6 +207,7 @@ static size_t
 sched_wanted(struct worker *w, struct queue *q)
 {
 	size_t left = sched_backlog(q), n = q->n_starting, most;
+	size_t has = q->n_ready + n, may = SCHED_FIRST + 2 * q->n_proven;
 
 	if (w->opt->trace != NULL)
 		return (w->traced || q->n_starting + q->n_ready > 0 ? 0 : 1);
@@ -220,7 +225,9 @@ sched_wanted(struct worker *w, struct queue *q)
 	 * time is asked for one more, not for max-smtp-out of them.
 	 */
 	most = left < q->n_ready ? left : q->n_ready;
-	return (most > n ? most - n : 0);
+	if (has >= may || most <= n)
+		return (0);
+	return (most - n < may - has ? most - n : may - has);
 }
 
 /* Open one connection; false when q can have none now. */
@@ -270,9 +277,15 @@ sched_connect(struct worker *w, struct queue *q, size_t *budget)
 	for (n = sched_wanted(w, q); n > 0 && *budget > 0; n--, (*budget)--)
 		if (!sched_open(w, q))
 			break;
-	if (q->limited != LIMIT_NONE && q->n_starting + q->n_ready == 0 &&
-	    q->limited != LIMIT_QUEUE_CONNS && q->block == QUEUE_OPEN)
+	if (q->block != QUEUE_OPEN)
+		return;
+	if (q->limited == LIMIT_VMTA_CONNS)
+		share_wait(w, q);
+	else if (q->limited == LIMIT_TOTAL_CONNS &&
+	    q->n_starting + q->n_ready == 0) {
 		queue_wait_slot(w, q);
+		sess_evict(w, NULL);
+	}
 }
 
 /* q waits in that line, or goes on waiting where it does. */
@@ -352,6 +365,10 @@ sched_queue(struct worker *w, struct queue *q, size_t *budget)
 void
 queue_wait_slot(struct worker *w, struct queue *q)
 {
+	if (q->line == &w->hungry || q->line == &w->lookers ||
+	    q->line == &q->vmta->share.waiters)
+		return;
+	share_forget(w, q); /* it is looked at, and may wait again */
 	sched_line(q, &w->hungry);
 }
 
@@ -361,6 +378,9 @@ sched_run(struct worker *w)
 	struct queue *q, *last;
 	size_t budget = SCHED_BURST;
 	bool end;
+	unsigned int n;
+
+	w->total_waits = false;
 
 	sched_lookers(w);
 	last = TAILQ_LAST(&w->hungry, queue_list);
@@ -368,7 +388,12 @@ sched_run(struct worker *w)
 	while (!end && budget > 0 && (q = TAILQ_FIRST(&w->hungry)) != NULL) {
 		end = q == last;
 		sched_unline(q);
+		n = q->n_starting;
 		sched_queue(w, q, &budget);
+		if (q->woken && q->line != &w->hungry)
+			share_used(w, q, q->n_starting > n);
+		w->total_waits = w->total_waits ||
+		    (q->limited == LIMIT_TOTAL_CONNS && q->line == &w->hungry);
 		end = end || q->limited == LIMIT_TOTAL_CONNS ||
 		    q->limited == LIMIT_FILES;
 	}

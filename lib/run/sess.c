@@ -17,6 +17,7 @@
 #include "run/retry.h"
 #include "run/route.h"
 #include "run/sess.h"
+#include "run/share.h"
 #include "run/wal.h"
 #include "run/worker.h"
 
@@ -104,8 +105,10 @@ sess_end(struct sess *s)
 		q->n_ready--;
 	else
 		q->n_starting--;
+	q->n_proven -= s->proven;
 	sess_limits(w, q, list);
 	limit_give(list, SESS_LIMITS, 1, false);
+	share_wake(w, q->vmta); /* before those that have one */
 	TAILQ_REMOVE(&w->sessions, s, entry);
 	w->n_sess--;
 	if (q->set->log_connections)
@@ -365,6 +368,11 @@ sess_on_done(void *arg, struct smtp_conn *c, const struct smtp_outcome *out)
 	s->in_txn = false;
 	wal_forget(s->w, s); /* all may be refused while it waits */
 	s->messages++;
+	if (!s->proven && out->answered) {
+		s->proven = true;
+		s->queue->n_proven++;
+		queue_kick(s->w, s->queue); /* more connections */
+	}
 	s->w->last_work = loop_now(s->w->loop);
 	if (out->chunking_broken)
 		route_no_chunking(s->w, s->route, s->host);
@@ -412,9 +420,15 @@ sess_adopt(struct sess *s, struct queue *q)
 	limit_give(&give, 1, 1, false);
 	(void)limit_take(&take, 1, loop_now(s->w->loop), 1);
 	s->queue->n_ready--;
+	s->queue->n_proven -= s->proven;
 	q->n_ready++;
+	q->n_proven += s->proven;
 	queue_kick(s->w, s->queue);
 	s->queue = q;
+	if (share_waits(q)) { /* it has one now */
+		share_forget(s->w, q);
+		queue_kick(s->w, q);
+	}
 }
 
 /* May s take a message of q (its own, or another of its route)? */
@@ -565,7 +579,8 @@ sess_on_idle(void *arg)
 static void
 sess_rest(struct sess *s)
 {
-	if (s->queue->set->connection_idle_timeout == 0 || sess_crowded(s)) {
+	if (s->queue->set->connection_idle_timeout == 0 || sess_crowded(s) ||
+	    !TAILQ_EMPTY(&s->queue->vmta->share.waiters)) {
 		sess_quit(s);
 		return;
 	}
@@ -587,7 +602,8 @@ sess_next(struct sess *s)
 	int i, rc = 0;
 
 	for (i = 0; i < SESS_REFUSALS; i++) {
-		if (sess_spent(s)) {
+		if (sess_spent(s) || share_yields(s)) {
+			s->w->total_waits = false; /* one makes room for it */
 			sess_quit(s);
 			return (false);
 		}
@@ -702,6 +718,7 @@ sess_open(struct worker *w, struct queue *q, size_t index,
 	(void)rvmta_has(w, q->vmta, src->text, &s->source_i);
 	s->opened = loop_now(w->loop);
 	s->conf_gen = w->conf_gen;
+	s->since = loop_now(w->loop);
 	s->target = index;
 	s->best = target->pref == q->route->dns->target[0].pref;
 	if (id_new(w->sys, &id) == 0)
@@ -716,6 +733,18 @@ sess_open(struct worker *w, struct queue *q, size_t index,
 	sess_settings(q, w->opt->trace != NULL, &set);
 	s->conn = smtp_conn_new(w->loop, w->sys, &to, &from, &set, &sess_events,
 	    s);
+}
+
+void
+sess_evict(struct worker *w, const struct rvmta *v)
+{
+	struct sess *s;
+
+	TAILQ_FOREACH (s, &w->sessions, entry)
+		if (s->resting && (v == NULL || s->queue->vmta == v)) {
+			sess_quit(s);
+			return;
+		}
 }
 
 void

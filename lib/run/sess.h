@@ -16,6 +16,7 @@
 struct worker;
 struct queue;
 struct route;
+struct rvmta;
 
 /* A connection takes a slot of each: queue, VirtualMTA, total, descriptors. */
 #define SESS_LIMITS 4
@@ -41,8 +42,10 @@ struct sess {
 	bool ready;
 	bool in_txn;
 	bool worked;	   /* a transaction came to its end */
+	bool proven;	   /* a transaction was answered */
 	bool resting;	   /* in the route's idle list, by `waiting` */
 	uint32_t rcpt_cap; /* recipients a transaction, 0: no cap */
+	int64_t since;	   /* monotonic ms: when it was opened */
 	uint64_t messages;
 	uint64_t delivered; /* recipients */
 	uint64_t errors;    /* 4xx and 5xx replies */
@@ -75,6 +78,8 @@ void sess_make_room(struct queue *q);
 void sess_sweep(struct worker *w);
 /* Let an idle session of q's route take its work; true when one did. */
 bool sess_reuse(struct worker *w, struct queue *q);
+/* One that rests, of this VirtualMTA (NULL: any), makes room. */
+void sess_evict(struct worker *w, const struct rvmta *v);
 /* End all sessions: at once (abort), or when their message is done. */
 void sess_stop_all(struct worker *w, bool abort);
 

@@ -107,7 +107,7 @@ work_pause(struct worker *w, struct work *k)
 }
 
 struct work *
-work_open(struct worker *w, struct queue *q, const struct ref *r)
+work_open_untouched(struct worker *w, struct queue *q, const struct ref *r)
 {
 	struct verr err = VERR_INIT;
 	char file[BATCH_NAME_MAX];
@@ -136,6 +136,18 @@ work_open(struct worker *w, struct queue *q, const struct ref *r)
 	TAILQ_INSERT_TAIL(&q->works, k, entry);
 	TAILQ_INSERT_TAIL(&w->works, k, all);
 	w->n_open++;
+	k->untouched = r->area == BATCH_NEW;
+	return (k);
+}
+
+struct work *
+work_open(struct worker *w, struct queue *q, const struct ref *r)
+{
+	struct work *k = work_open_untouched(w, q, r);
+
+	if (k == NULL)
+		return (NULL);
+	k->untouched = false;
 	if (w->want_r && r->area == BATCH_NEW)
 		result_received(w, k);
 	return (k);
@@ -167,7 +179,8 @@ work_requeue(struct worker *w, struct work *k, struct verr *err)
 		    "a line is damaged", err));
 	if (batch_space(k->batch, err) == -1)
 		log_err(err); /* room is not worth a run */
-	return (batch_requeue(k->batch, err));
+	return (k->untouched ? batch_rename(k->batch, err) :
+			       batch_requeue(k->batch, err));
 }
 
 /* Does the name of k promise too late a time, or is it due in vain? */
@@ -623,6 +636,7 @@ work_settle(struct worker *w, struct work *k, const struct wal_effect *e)
 
 	if (e->slot == WAL_RECEIVED) {
 		k->busy--;
+		k->receiving = false;
 		if (work_requeue(w, k, &err) == -1 && err.err != ENOENT)
 			log_err(&err);
 		work_check(w, k);

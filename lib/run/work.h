@@ -40,6 +40,8 @@ struct work {
 	bool fault;	 /* this machine cannot read it just now */
 	bool paused;	 /* its job is */
 	bool passed;	 /* has nothing for the source that is served now */
+	bool receiving;	 /* its records of reception are not durable yet */
+	bool untouched;	 /* they are still to be written: it stays in new */
 	uint8_t *flag;	 /* enum work_flag of each recipient */
 	uint32_t n;	 /* recipients */
 	uint32_t cursor; /* those before it need no more looks */
@@ -71,9 +73,13 @@ struct work *work_get(const struct queue *q, const struct id *id);
 bool work_room(struct worker *w, struct queue *q);
 /*
  * Open a batch of the plan. NULL: gone, open already, or not readable (that
- * was logged, and a damaged one set aside).
+ * was logged, and a damaged one set aside). Its records of reception are
+ * written, if it is new.
  */
 struct work *work_open(struct worker *w, struct queue *q, const struct ref *r);
+/* The same without them: only to move mail, and to be closed in this turn. */
+struct work *work_open_untouched(struct worker *w, struct queue *q,
+    const struct ref *r);
 /*
  * Take the next transaction of q for a session bound to source (text), with
  * at most max recipients; own: only such as must leave from there. True:

@@ -164,7 +164,7 @@ worker_waits(struct worker *w)
 	if (loop_timer_active(w->sched_timer))
 		return (true);
 	/* what a limit holds back stands in line; another run's slots free */
-	return (!TAILQ_EMPTY(&w->hungry) &&
+	return ((!TAILQ_EMPTY(&w->hungry) || w->n_waiting > 0) &&
 	    now - w->last_work < w->opt->patience);
 }
 
@@ -250,7 +250,7 @@ worker_chores(struct worker *w)
 		return;
 	w->next_chores = loop_now(w->loop) + WORKER_CHORES_MS;
 	rvmta_refresh_all(w);
-	if (commit_recover(w->spool, &any, &err) == -1 ||
+	if (commit_recover(w->spool, w->owner, &any, &err) == -1 ||
 	    commit_sweep(w->spool, &err) == -1 ||
 	    control_sweep(w->spool, now - 3600, &err) == -1 ||
 	    spool_submit_sweep(w->spool,
@@ -632,9 +632,6 @@ worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 
 	total_slots_init(&w.total_slots, total, index, LIMIT_TOTAL_CONNS, 0);
 	rc = worker_begin(&w, err);
-	/* before anything is owned: it needs all of it */
-	if (rc == 0 && commit_sweep(w.spool, err) == -1)
-		worker_trouble(&w, err);
 	if (rc == 0)
 		rc = resolve_open(&w, err);
 	if (rc == 0) {

@@ -81,6 +81,7 @@ struct worker {
 	unsigned int open_max; /* of them, for sessions to begin another */
 	unsigned int n_lookup; /* DNS look-ups under way */
 	unsigned int n_bouncers;
+	unsigned int n_waiting; /* queues that wait in line (run/share.h) */
 	unsigned int n_foreign; /* VirtualMTAs that others own */
 	unsigned int n_asked;	/* requests carried out */
 	int64_t last_work;	/* monotonic ms: when something last went on */
@@ -88,14 +89,15 @@ struct worker {
 	int64_t next_chores;	/* monotonic ms */
 	int64_t next_own;	/* monotonic ms: ask for what others own */
 	bool complained_live;
-	bool want_r;	/* an acct-file takes records of reception */
-	bool full_look; /* look at everything again */
-	bool owned;	/* something, in this round */
-	bool announced; /* the trigger said something */
-	bool stopping;	/* finish what is in flight, start nothing */
-	bool broken;	/* a batch could not be written: replay is due */
-	bool closing;	/* letting go: nothing is begun by events */
-	bool traced;	/* --trace has had its session */
+	bool want_r;	  /* an acct-file takes records of reception */
+	bool full_look;	  /* look at everything again */
+	bool total_waits; /* total-max-smtp-out holds a queue back */
+	bool owned;	  /* something, in this round */
+	bool announced;	  /* the trigger said something */
+	bool stopping;	  /* finish what is in flight, start nothing */
+	bool broken;	  /* a batch could not be written: replay is due */
+	bool closing;	  /* letting go: nothing is begun by events */
+	bool traced;	  /* --trace has had its session */
 	struct run_count count;
 	struct verr trouble; /* code != 0: delivered, but not all is well */
 

@@ -31,16 +31,20 @@ int
 batch_dir(struct spool *sp, const char *vmta, enum batch_area area,
     const char *domain, struct verr *err)
 {
-	int vfd, afd, fd = -1;
+	int vfd, afd, fd = -1, saved;
 
 	if ((vfd = spool_dir(sp, sp->queue_fd, vmta, err)) == -1)
 		return (-1);
 	afd = spool_dir(sp, vfd, area == BATCH_NEW ? "new" : "cur", err);
+	saved = errno;
 	(void)sp->sys->close(sp->sys, vfd);
+	errno = saved;
 	if (afd == -1 || domain == NULL)
 		return (afd);
 	fd = spool_dir(sp, afd, domain, err);
+	saved = errno;
 	(void)sp->sys->close(sp->sys, afd);
+	errno = saved;
 	return (fd);
 }
 
@@ -302,14 +306,16 @@ range_cmp(const void *va, const void *vb)
 }
 
 uint64_t
-batch_ranges(const struct batch *b, struct brange **ret_r, size_t *ret_n)
+batch_ranges(const struct batch *b, const bool *want, struct brange **ret_r,
+    size_t *ret_n)
 {
 	struct brange *r = xcalloc((size_t)b->n_msg + 1, sizeof(*r));
 	size_t n = 0, i, last = 0;
 	uint64_t sum = 0;
 
 	for (i = 0; i < b->n_msg; i++) {
-		if (b->msg[i].open == 0 || b->msg[i].size == 0)
+		if (b->msg[i].size == 0 ||
+		    !(want != NULL ? want[i] : b->msg[i].open > 0))
 			continue;
 		r[n].from = b->msg[i].off;
 		r[n++].to = b->msg[i].off + b->msg[i].size;
@@ -336,7 +342,7 @@ batch_open_bytes(const struct batch *b)
 	uint64_t sum;
 	size_t n;
 
-	sum = batch_ranges(b, &r, &n);
+	sum = batch_ranges(b, NULL, &r, &n);
 	free(r);
 	return (sum);
 }
@@ -366,13 +372,14 @@ batch_slot(const struct batch *b, uint32_t slot, struct batch_slot *ret_s)
 bool
 batch_state_valid(char state)
 {
-	return (state != '\0' && strchr("-thHdb", state) != NULL);
+	return (state != '\0' && strchr("-thHdbm", state) != NULL);
 }
 
 bool
 batch_state_final(char state)
 {
-	return (state == BATCH_DELIVERED || state == BATCH_BOUNCED);
+	return (state == BATCH_DELIVERED || state == BATCH_BOUNCED ||
+	    state == BATCH_MOVED);
 }
 
 bool
@@ -415,9 +422,8 @@ batch_txn_release(struct batch_txn *t)
 	batch_txn_init(t);
 }
 
-/* Where the R line of a slot ends (behind its line feed). */
-static uint32_t
-load_end(const struct batch *b, uint32_t slot)
+uint32_t
+batch_line_end(const struct batch *b, uint32_t slot)
 {
 	uint32_t msg = b->slot[slot].msg;
 
@@ -451,7 +457,7 @@ load_read(struct batch *b, const uint32_t *slots, uint32_t n, size_t *where,
     struct batch_txn *t, struct verr *err)
 {
 	const struct bmsg *m = &b->msg[b->slot[slots[0]].msg];
-	uint32_t last = load_end(b, slots[n - 1]), i;
+	uint32_t last = batch_line_end(b, slots[n - 1]), i;
 	size_t at;
 
 	if (last - m->line <= BATCH_SPAN) {
@@ -467,7 +473,7 @@ load_read(struct batch *b, const uint32_t *slots, uint32_t n, size_t *where,
 		return (-1);
 	for (i = 0; i < n; i++)
 		if (load_text(b, t, b->slot[slots[i]].line,
-			load_end(b, slots[i]), &where[i + 1], err) == -1)
+			batch_line_end(b, slots[i]), &where[i + 1], err) == -1)
 			return (-1);
 	return (0);
 }

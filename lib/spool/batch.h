@@ -34,7 +34,8 @@ enum batch_state {
 	BATCH_HELD = 'h',	/* held, never tried */
 	BATCH_HELD_TRIED = 'H', /* held after attempts */
 	BATCH_DELIVERED = 'd',	/* final */
-	BATCH_BOUNCED = 'b'	/* final: bounced or deleted */
+	BATCH_BOUNCED = 'b',	/* final: bounced or deleted */
+	BATCH_MOVED = 'm'	/* final here: it is in another batch */
 };
 
 /* What holds for all of it; missing texts are NULL. Lives as the batch. */
@@ -136,7 +137,8 @@ uint32_t batch_msg_slots(const struct batch *b, uint32_t msg,
     uint32_t *ret_first);
 /* The numbers of a slot (slot < batch_slots). */
 void batch_slot(const struct batch *b, uint32_t slot, struct batch_slot *ret_s);
-/* One of enum batch_state? Final: delivered or bounced. Held: h or H. */
+/* One of enum batch_state? Final: delivered, bounced, moved away. Held: h or H.
+ */
 bool batch_state_valid(char state);
 bool batch_state_final(char state);
 bool batch_state_held(char state);
@@ -185,6 +187,8 @@ int batch_finish(struct batch *b, struct verr *err);
  * sync: the checkpoint does it. 0 or -1.
  */
 int batch_requeue(struct batch *b, struct verr *err);
+/* The same, but it stays in its area. */
+int batch_rename(struct batch *b, struct verr *err);
 /*
  * The space rule: when less than half of the content's octets are needed by
  * open recipients, free the blocks of the rest. A filesystem that cannot do

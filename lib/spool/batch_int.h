@@ -1,4 +1,4 @@
-/* Inside of batches: shared by batch.c, parse.c and update.c only. */
+/* Inside of batches: for batch.c, parse.c, update.c and move.c only. */
 #ifndef VMTA_SPOOL_BATCH_INT_H
 #define VMTA_SPOOL_BATCH_INT_H
 
@@ -79,10 +79,16 @@ struct brange {
 };
 
 /*
- * What the messages with an open recipient need, sorted and merged; *ret_n
- * ranges that the caller frees. Returns their octets.
+ * What the messages with an open recipient need, or those that are wanted
+ * (want not NULL), sorted and merged; *ret_n ranges that the caller frees.
+ * Returns their octets.
  */
-uint64_t batch_ranges(const struct batch *b, struct brange **ret_r,
-    size_t *ret_n);
+uint64_t batch_ranges(const struct batch *b, const bool *want,
+    struct brange **ret_r, size_t *ret_n);
+/* Where the R line of a slot ends (behind its line feed). */
+uint32_t batch_line_end(const struct batch *b, uint32_t slot);
+/* The fields of a slot as they are in the file. */
+void batch_fields(const struct batch *b, const struct bslot *s,
+    char ret_f[BATCH_FIELDS + 1]);
 
 #endif

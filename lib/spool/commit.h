@@ -23,6 +23,7 @@
 #include "base/id.h"
 
 struct spool;
+struct owner;
 struct commit;
 
 /* Recipients of a batch; more of one key are cut into several batches. */
@@ -106,14 +107,18 @@ void commit_submit(struct commit *c, const char *hash, uint64_t count,
 int commit_finish(struct commit *c, struct verr *err);
 
 /*
- * Roll forward the records in commit/ whose writer is gone. *ret_any (may be
- * NULL): there was one. 0 or -1 (the rest is tried all the same).
+ * Roll forward the records in commit/ whose writer is gone; those of a move
+ * only when o (may be NULL) owns what they take from. Whoever has come to own
+ * a VirtualMTA calls this before it opens a batch. *ret_any (may be NULL):
+ * there was one. 0 or -1 (the rest is tried all the same).
  */
-int commit_recover(struct spool *sp, bool *ret_any, struct verr *err);
+int commit_recover(struct spool *sp, struct owner *o, bool *ret_any,
+    struct verr *err);
 /*
  * When no injector is alive: roll forward, then remove what lies in tmp,
  * records that were not complete, and shared content that no batch uses. Does
- * nothing, successfully, while an injector lives. 0 or -1.
+ * nothing, successfully, while an injector lives. Owns VirtualMTAs for a
+ * moment, those that are free. 0 or -1.
  */
 int commit_sweep(struct spool *sp, struct verr *err);
 

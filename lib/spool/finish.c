@@ -18,7 +18,6 @@
  * An error before the commit point removes everything again. After it there
  * are no errors: what cannot be done now is done by who finds the record.
  */
-#include <sys/file.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -29,6 +28,7 @@
 #include "base/mem.h"
 #include "spool/commit_int.h"
 #include "spool/publish.h"
+#include "spool/record.h"
 #include "spool/trigger.h"
 
 /* Up to so many files are synced one by one, more by one syncfs. */
@@ -72,8 +72,7 @@ struct finish {
 	struct publish dirs;
 	struct render render;
 	struct buf gather;
-	char record[ID_LEN + 2]; /* `.ID` */
-	int record_fd;
+	struct record_file record;
 };
 
 /* Which contents go to content/, and where in the file. */
@@ -298,7 +297,7 @@ finish_sync(struct finish *f, struct verr *err)
 	}
 	if (f->pool.links > 0 && f->sys->fsync(f->sys, f->sp->content_fd) == -1)
 		return (verr_sys(err, "sync content"));
-	for (i = 0; i < f->n_out && f->record_fd != -1; i++) {
+	for (i = 0; i < f->n_out && f->record.fd != -1; i++) {
 		if (publish_vmta(&f->dirs, f->out[i].part->key->vmta, true,
 			err) == -1)
 			return (-1);
@@ -320,35 +319,11 @@ finish_record_text(struct finish *f, struct buf *b)
 
 	record_begin(b);
 	for (i = 0; i < f->n_out; i++)
-		record_rename(b, f->out[i].part->key->vmta,
+		record_rename(b, BATCH_NEW, f->out[i].part->key->vmta,
 		    f->out[i].part->key->domain, f->out[i].name);
 	if (f->c->hash[0] != '\0')
 		record_submit(b, f->c->hash, f->c->count, f->c->msgid);
 	record_end(b);
-}
-
-/* commit/.ID, locked and written; it is open then. */
-static int
-finish_record(struct finish *f, struct verr *err)
-{
-	struct buf b = BUF_INIT;
-	struct id id;
-	int rc = 0;
-
-	if (id_make(f->sys, &id, err) == -1)
-		return (-1);
-	(void)snprintf(f->record, sizeof(f->record), ".%s", id.s);
-	f->record_fd = f->sys->openat(f->sys, f->sp->commit_fd, f->record,
-	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-	if (f->record_fd == -1)
-		return (verr_sys(err, "create commit/%s", f->record));
-	finish_record_text(f, &b);
-	if (flock(f->record_fd, LOCK_EX | LOCK_NB) == -1 ||
-	    sys_write_all(f->sys, f->record_fd, b.p, b.len) == -1 ||
-	    (!f->one_sync && f->sys->fsync(f->sys, f->record_fd) == -1))
-		rc = verr_sys(err, "write commit/%s", f->record);
-	buf_release(&b);
-	return (rc);
 }
 
 /* Remove what was written: nothing of it is visible. */
@@ -359,8 +334,7 @@ finish_undo(struct finish *f)
 	int saved = errno;
 	size_t i;
 
-	if (f->record_fd != -1)
-		(void)sys->unlinkat(sys, f->sp->commit_fd, f->record, 0);
+	record_file_remove(&f->record);
 	for (i = 0; i < f->written; i++) {
 		if (publish_vmta(&f->dirs, f->out[i].part->key->vmta, false,
 			NULL) == 0)
@@ -371,23 +345,6 @@ finish_undo(struct finish *f)
 			    f->out[i].link, 0);
 	}
 	errno = saved;
-}
-
-/* Commit point of several batches: the record is in place, durably. */
-static int
-finish_point(struct finish *f, struct verr *err)
-{
-	const char *name = f->record + 1;
-	struct sys *sys = f->sys;
-
-	if (sys->renameat(sys, f->sp->commit_fd, f->record, f->sp->commit_fd,
-		name) == -1)
-		return (verr_sys(err, "rename commit/%s", f->record));
-	/* from here on the record has its other name, for finish_undo too */
-	memmove(f->record, name, strlen(name) + 1);
-	if (sys->fsync(sys, f->sp->commit_fd) == -1)
-		return (verr_sys(err, "sync commit"));
-	return (0);
 }
 
 /* After the commit point: what cannot be done is left to recovery. */
@@ -409,7 +366,7 @@ finish_forward(struct finish *f)
 		r.msgid = c->msgid;
 	}
 	publish_end(&f->dirs);
-	(void)record_forward(f->sp, &r, f->record, NULL);
+	(void)record_forward(f->sp, &r, f->record.name, NULL);
 	free(item);
 }
 
@@ -417,20 +374,24 @@ finish_forward(struct finish *f)
 static int
 finish_publish(struct finish *f, struct verr *err)
 {
+	struct buf text = BUF_INIT;
 	struct out *o = &f->out[0];
 	int rc;
 
 	if (f->n_out == 1 && f->c->hash[0] == '\0') {
 		if (finish_sync(f, err) == -1)
 			return (-1);
-		rc = publish_batch(&f->dirs, o->part->key->domain, o->name,
-		    true, err);
+		rc = publish_batch(&f->dirs, BATCH_NEW, o->part->key->domain,
+		    o->name, true, err);
 		if (rc == 1)
 			rc = -1; /* somebody took it out of tmp */
 		return (rc);
 	}
-	if (finish_record(f, err) == -1 || finish_sync(f, err) == -1 ||
-	    finish_point(f, err) == -1)
+	finish_record_text(f, &text);
+	rc = record_file_write(&f->record, &text, !f->one_sync, err);
+	buf_release(&text);
+	if (rc == -1 || finish_sync(f, err) == -1 ||
+	    record_file_commit(&f->record, err) == -1)
 		return (-1);
 	finish_forward(f);
 	return (0);
@@ -467,35 +428,13 @@ finish_trigger(struct finish *f)
 	buf_release(&b);
 }
 
-/* Open commit/ with the lock that says: an injector is alive. */
-static int
-finish_enter(struct finish *f, int *ret_fd, struct verr *err)
-{
-	int fd;
-
-	fd = f->sys->openat(f->sys, f->sp->commit_fd, ".",
-	    O_RDONLY | O_DIRECTORY, 0);
-	if (fd == -1)
-		return (verr_sys(err, "open commit"));
-	while (flock(fd, LOCK_SH) == -1) {
-		if (errno == EINTR)
-			continue;
-		(void)verr_sys(err, "lock commit");
-		(void)f->sys->close(f->sys, fd);
-		return (-1);
-	}
-	*ret_fd = fd;
-	return (0);
-}
-
 /* What a struct finish holds; it ends the lock on the record. */
 static void
 finish_release(struct finish *f)
 {
 	int saved = errno;
 
-	if (f->record_fd != -1)
-		(void)f->sys->close(f->sys, f->record_fd);
+	record_file_close(&f->record);
 	publish_end(&f->dirs);
 	render_release(&f->render);
 	buf_release(&f->gather);
@@ -506,10 +445,7 @@ finish_release(struct finish *f)
 int
 commit_finish(struct commit *c, struct verr *err)
 {
-	struct finish f = { .c = c,
-		.sp = c->sp,
-		.sys = c->sp->sys,
-		.record_fd = -1 };
+	struct finish f = { .c = c, .sp = c->sp, .sys = c->sp->sys };
 	int lock_fd = -1, rc = 0;
 	size_t i;
 
@@ -520,8 +456,9 @@ commit_finish(struct commit *c, struct verr *err)
 		return (c->hash[0] == '\0' ? 0 :
 					     spool_submit_put(c->sp, c->hash,
 						 c->count, c->msgid, err));
-	if (finish_enter(&f, &lock_fd, err) == -1)
+	if (record_enter(c->sp, &lock_fd, err) == -1)
 		return (-1);
+	record_file_init(&f.record, c->sp);
 	publish_init(&f.dirs, c->sp);
 	finish_plan(&f);
 	for (i = 0; i < f.n_out && rc == 0; i++)

@@ -79,13 +79,15 @@ list_at(struct spool *sp, const char *a, const char *b, const char *c,
     int (*cb)(void *arg, const char *name), struct list *l, struct verr *err)
 {
 	const char *part[3] = { a, b, c };
-	int fd = sp->queue_fd, next, rc;
+	int fd = sp->queue_fd, next, rc, saved;
 	size_t i;
 
 	for (i = 0; i < 3 && part[i] != NULL; i++) {
 		next = spool_dir(sp, fd, part[i], err);
+		saved = errno;
 		if (fd != sp->queue_fd)
 			(void)sp->sys->close(sp->sys, fd);
+		errno = saved;
 		if (next == -1)
 			return (errno == ENOENT || errno == ENOTDIR ? 0 : -1);
 		fd = next;

@@ -19,6 +19,7 @@
 struct owner {
 	struct sys *sys;
 	int fd;
+	struct map has; /* names of VirtualMTAs that are owned */
 };
 
 int
@@ -36,7 +37,7 @@ owner_open(struct spool *sp, struct owner **ret_o, struct verr *err)
 		return (-1);
 	}
 	o = xmalloc(sizeof(*o));
-	*o = (struct owner) { .sys = sp->sys, .fd = fd };
+	*o = (struct owner) { .sys = sp->sys, .fd = fd, .has = MAP_INIT };
 	*ret_o = o;
 	return (0);
 }
@@ -47,6 +48,7 @@ owner_close(struct owner *o)
 	if (o == NULL)
 		return;
 	(void)o->sys->close(o->sys, o->fd);
+	map_release(&o->has, NULL);
 	free(o);
 }
 
@@ -99,13 +101,24 @@ owner_test(struct owner *o, const char *prefix, const char *name,
 int
 owner_try(struct owner *o, const char *vmta, struct verr *err)
 {
-	return (owner_lock(o, "", vmta, err));
+	int rc = owner_lock(o, "", vmta, err);
+
+	if (rc == 0)
+		(void)map_put(&o->has, vmta, o);
+	return (rc);
 }
 
 void
 owner_release(struct owner *o, const char *vmta)
 {
 	owner_unlock(o, "", vmta);
+	(void)map_del(&o->has, vmta);
+}
+
+bool
+owner_has(const struct owner *o, const char *vmta)
+{
+	return (map_get(&o->has, vmta) != NULL);
 }
 
 int

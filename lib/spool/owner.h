@@ -11,6 +11,8 @@
 #ifndef VMTA_SPOOL_OWNER_H
 #define VMTA_SPOOL_OWNER_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 struct spool;
@@ -23,6 +25,8 @@ void owner_close(struct owner *o);
 /* Own this VirtualMTA. 0: done, 1: another one owns it, -1. Never waits. */
 int owner_try(struct owner *o, const char *vmta, struct verr *err);
 void owner_release(struct owner *o, const char *vmta);
+/* Does o own it? */
+bool owner_has(const struct owner *o, const char *vmta);
 /* Does somebody else own it just now? 1 yes, 0 no, -1. */
 int owner_held(struct owner *o, const char *vmta, struct verr *err);
 

@@ -5,6 +5,11 @@
  * record with a dot, or content that no batch names, was never visible: it
  * is removed when no injector is alive, since only then it is nobody's.
  *
+ * A record that takes recipients out of batches (a move) changes what only an
+ * owner may change: it is done by the owner of those batches, before he opens
+ * any of them. So he waits for the lock on such a record: who has it is dying,
+ * or about to find that the record is not his to do.
+ *
  * An owner renames batches while we look, and a walk may miss a name that
  * moves: so content is judged only while this process owns all VirtualMTAs.
  */
@@ -20,7 +25,8 @@
 #include "spool/commit.h"
 #include "spool/list.h"
 #include "spool/owner.h"
-#include "spool/publish.h"
+#include "spool/record.h"
+#include "spool/spool.h"
 #include "spool/trigger.h"
 
 /* The largest record that is believed: a few million queues. */
@@ -28,39 +34,81 @@
 
 struct recover {
 	struct spool *sp;
-	struct verr *err; /* the last failure */
+	struct owner *mine; /* what the caller owns, or NULL */
+	struct verr *err;   /* the last failure */
 	bool any;
 	bool failed;
 	bool busy; /* a record that somebody else holds */
 	/* a sweep's */
 	const char *vmta;
-	struct owner *owner;
-	struct map content; /* batch id -> name in content/ */
+	struct owner *owner; /* for a moment */
+	struct map content;  /* batch id -> name in content/ */
 	int tmp_fd;
 };
 
-/* Read and do a record that is open and locked. */
+/* Read a record. 0; 1: it is gone; -1. */
+static int
+recover_read(struct recover *rc, const char *name, struct record *ret_r)
+{
+	struct buf b = BUF_INIT;
+	int ret = 0;
+
+	if (file_read(rc->sp->sys, rc->sp->commit_fd, name, RECOVER_MAX, &b,
+		rc->err) == -1)
+		ret = errno == ENOENT ? 1 : -1;
+	else if (commit_record_parse(b.p, b.len, ret_r) == -1)
+		ret = verr_set(rc->err, VEX_IO,
+		    "commit/%s is damaged: see vmta-check spool", name);
+	buf_release(&b);
+	return (ret);
+}
+
+/* Do we own what it takes from (or did the caller; or does a sweep now)? */
+static bool
+recover_may_take(struct recover *rc, const struct record *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_take; i++)
+		if (!(rc->mine != NULL &&
+			owner_has(rc->mine, r->take[i].vmta)) &&
+		    !(rc->owner != NULL &&
+			owner_try(rc->owner, r->take[i].vmta, NULL) == 0))
+			return (false);
+	return (true);
+}
+
+/* Do a record that is open and locked. */
 static int
 recover_locked(struct recover *rc, const char *name)
 {
-	struct buf b = BUF_INIT;
 	struct record r;
-	int ret = -1;
+	int ret = recover_read(rc, name, &r);
 
-	if (file_read(rc->sp->sys, rc->sp->commit_fd, name, RECOVER_MAX, &b,
-		rc->err) == -1) {
-		/* done by another one before we had the lock */
-		ret = errno == ENOENT ? 0 : -1;
-	} else if (commit_record_parse(b.p, b.len, &r) == -1) {
-		(void)verr_set(rc->err, VEX_IO,
-		    "commit/%s is damaged: see vmta-check spool", name);
-	} else {
+	if (ret != 0) /* done by another one before we had the lock */
+		return (ret == 1 ? 0 : -1);
+	if (recover_may_take(rc, &r)) {
 		rc->any = true;
 		ret = record_forward(rc->sp, &r, name, rc->err);
-		commit_record_release(&r);
+	} else {
+		rc->busy = true;
 	}
-	buf_release(&b);
+	commit_record_release(&r);
 	return (ret);
+}
+
+/* Somebody has the lock of a record: wait for it, if it takes from us. */
+static bool
+recover_wait(struct recover *rc, const char *name, int fd)
+{
+	struct record r;
+	bool wait;
+
+	if (rc->mine == NULL || recover_read(rc, name, &r) != 0)
+		return (false);
+	wait = r.n_take > 0 && recover_may_take(rc, &r);
+	commit_record_release(&r);
+	return (wait && flock(fd, LOCK_EX) == 0);
 }
 
 /* A name in commit/. */
@@ -82,7 +130,7 @@ recover_name(void *arg, const char *name)
 		}
 		return (0);
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1 && !recover_wait(rc, name, fd))
 		rc->busy = true;
 	else if (recover_locked(rc, name) == -1)
 		rc->failed = true;
@@ -103,9 +151,10 @@ recover_all(struct recover *rc)
 }
 
 int
-commit_recover(struct spool *sp, bool *ret_any, struct verr *err)
+commit_recover(struct spool *sp, struct owner *o, bool *ret_any,
+    struct verr *err)
 {
-	struct recover rc = { .sp = sp, .err = err };
+	struct recover rc = { .sp = sp, .mine = o, .err = err };
 	int ret = recover_all(&rc);
 
 	if (ret_any != NULL)
@@ -260,15 +309,11 @@ sweep_content(struct recover *rc)
 	ret = spool_walk(sp, sp->content_fd, sweep_content_name, rc, rc->err);
 	if (ret == -1 || rc->content.n == 0)
 		goto out;
-	ret = owner_open(sp, &rc->owner, rc->err);
-	if (ret == -1)
-		goto out;
 	ret = spool_vmtas(sp, sweep_own, rc, rc->err);
 	if (ret == 0)
 		ret = spool_vmtas(sp, sweep_vmta, rc, rc->err);
 	while (ret == 0 && (name = map_next(&rc->content, &i, NULL)) != NULL)
 		sweep_unlink(rc, sp->content_fd, name);
-	owner_close(rc->owner);
 out:
 	map_release(&rc->content, free);
 	return (ret == -1 ? -1 : 0);
@@ -289,7 +334,9 @@ commit_sweep(struct spool *sp, struct verr *err)
 		(void)sp->sys->close(sp->sys, fd);
 		return (ret);
 	}
-	ret = recover_all(&rc);
+	ret = owner_open(sp, &rc.owner, err);
+	if (ret == 0)
+		ret = recover_all(&rc);
 	/* what a record still needs is in tmp: leave it alone then */
 	if (ret == 0 && !rc.busy) {
 		if (spool_walk(sp, sp->commit_fd, sweep_record, &rc, err) ==
@@ -298,6 +345,7 @@ commit_sweep(struct spool *sp, struct verr *err)
 		    sweep_content(&rc) == -1)
 			ret = -1;
 	}
+	owner_close(rc.owner);
 	(void)sp->sys->close(sp->sys, fd);
 	return (rc.failed ? -1 : ret);
 }

@@ -36,6 +36,8 @@ batch_state_word(char state)
 		return ("held");
 	case BATCH_DELIVERED:
 		return ("delivered");
+	case BATCH_MOVED:
+		return ("moved");
 	default:
 		return ("bounced");
 	}

@@ -59,7 +59,7 @@ bool selection_state(const struct selection *s, char state);
 bool selection_rcpt(const struct selection *s, const struct batch_msg *m,
     const struct batch_rcpt *r);
 
-/* `new`, `deferred`, `held`, `delivered`, `bounced`. */
+/* `new`, `deferred`, `held`, `delivered`, `bounced`, `moved`. */
 const char *batch_state_word(char state);
 
 #endif

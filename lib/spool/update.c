@@ -63,9 +63,8 @@ batch_dirty(const struct batch *b)
 	return (b->dirty_from < b->dirty_to);
 }
 
-/* The fields of a slot as they are in the file. */
-static void
-flush_fields(const struct batch *b, const struct bslot *s,
+void
+batch_fields(const struct batch *b, const struct bslot *s,
     char ret_f[BATCH_FIELDS + 1])
 {
 	char at[STAMP_NAME_LEN + 1];
@@ -102,7 +101,7 @@ flush_write(struct batch *b, uint32_t from, uint32_t last, struct buf *buf)
 	ssize_t got;
 
 	if (from == last) {
-		flush_fields(b, &b->slot[from], f);
+		batch_fields(b, &b->slot[from], f);
 		return (sys_pwrite_all(b->sp->sys, b->fd, f, BATCH_FIELDS,
 		    start));
 	}
@@ -116,7 +115,7 @@ flush_write(struct batch *b, uint32_t from, uint32_t last, struct buf *buf)
 	for (i = from; i <= last; i++) {
 		if (!b->slot[i].dirty)
 			continue;
-		flush_fields(b, &b->slot[i], f);
+		batch_fields(b, &b->slot[i], f);
 		memcpy(buf->p + (b->slot[i].line - b->slot[from].line), f,
 		    BATCH_FIELDS);
 	}
@@ -195,9 +194,9 @@ batch_finish(struct batch *b, struct verr *err)
 	return (rc);
 }
 
-/* cur/DOMAIN, made when it is missing. */
+/* AREA/DOMAIN, made when it is missing. */
 static int
-requeue_dir(struct batch *b, struct verr *err)
+requeue_dir(struct batch *b, enum batch_area area, struct verr *err)
 {
 	struct sys *sys = b->sp->sys;
 	int vfd, cfd, fd = -1;
@@ -205,7 +204,8 @@ requeue_dir(struct batch *b, struct verr *err)
 	vfd = spool_dir(b->sp, b->sp->queue_fd, b->h.vmta, err);
 	if (vfd == -1)
 		return (-1);
-	cfd = spool_dir_make(b->sp, vfd, "cur", NULL, err);
+	cfd = spool_dir_make(b->sp, vfd, area == BATCH_NEW ? "new" : "cur",
+	    NULL, err);
 	(void)sys->close(sys, vfd);
 	if (cfd == -1)
 		return (-1);
@@ -214,8 +214,9 @@ requeue_dir(struct batch *b, struct verr *err)
 	return (fd);
 }
 
-int
-batch_requeue(struct batch *b, struct verr *err)
+/* To this area, with the name that fits. */
+static int
+requeue(struct batch *b, enum batch_area area, struct verr *err)
 {
 	struct sys *sys = b->sp->sys;
 	char name[BATCH_NAME_MAX];
@@ -224,12 +225,12 @@ batch_requeue(struct batch *b, struct verr *err)
 
 	batch_name_now(b, &n);
 	(void)batch_name_format(&n, name);
-	if (b->area == BATCH_CUR && strcmp(name, b->file) == 0)
+	if (b->area == area && strcmp(name, b->file) == 0)
 		return (0);
 	from = batch_dir(b->sp, b->h.vmta, b->area, b->h.domain, err);
 	if (from == -1)
 		return (-1);
-	if ((to = requeue_dir(b, err)) == -1) {
+	if ((to = requeue_dir(b, area, err)) == -1) {
 		(void)sys->close(sys, from);
 		return (-1);
 	}
@@ -239,11 +240,23 @@ batch_requeue(struct batch *b, struct verr *err)
 	(void)sys->close(sys, to);
 	if (rc == -1)
 		return (-1);
-	if (b->area == BATCH_NEW)
+	if (b->area != area)
 		update_rmdir(b);
-	b->area = BATCH_CUR;
+	b->area = area;
 	memcpy(b->file, name, sizeof(name));
 	return (0);
+}
+
+int
+batch_requeue(struct batch *b, struct verr *err)
+{
+	return (requeue(b, BATCH_CUR, err));
+}
+
+int
+batch_rename(struct batch *b, struct verr *err)
+{
+	return (requeue(b, b->area, err));
 }
 
 /* Free the whole blocks in from..to of the content. 0, 1 cannot, -1. */
@@ -276,7 +289,7 @@ batch_space(struct batch *b, struct verr *err)
 	/* what was freed before does not count: half of the rest must go */
 	if (b->h.content != NULL || len < UPDATE_SPACE_MIN || b->open == 0)
 		return (0);
-	need = batch_ranges(b, &r, &n);
+	need = batch_ranges(b, NULL, &r, &n);
 	if (need * 2 < len - b->freed) {
 		for (i = 0; i < n && rc == 0; i++) {
 			rc = space_punch(b, at, r[i].from);

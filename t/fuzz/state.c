@@ -12,7 +12,7 @@
 #include "report/live.h"
 #include "spool/control.h"
 #include "spool/counter.h"
-#include "spool/publish.h"
+#include "spool/record.h"
 #include "spool/select.h"
 #include "spool/state.h"
 #include "spool/submit.h"
@@ -126,8 +126,8 @@ try_record(const struct fuzz_in *in)
 			FUZZ_CHECK(spool_vmta_valid(r.item[i].vmta));
 			FUZZ_CHECK(spool_domain_valid(r.item[i].domain));
 			FUZZ_CHECK(batch_name_parse(r.item[i].name, &n) == 0);
-			record_rename(&b, r.item[i].vmta, r.item[i].domain,
-			    r.item[i].name);
+			record_rename(&b, r.item[i].area, r.item[i].vmta,
+			    r.item[i].domain, r.item[i].name);
 		}
 		if (r.hash != NULL)
 			record_submit(&b, r.hash, r.count, r.msgid);

@@ -481,7 +481,7 @@ test_check(void **state)
 	put("queue/news/new/README", "x");
 	put("commit/1lp6jv7m0d3k8q2r5t1ub", "vmta-commit 1\nend 7\n");
 	put("queue/.hidden", "");
-	assert_int_equal(commit_recover(sp, NULL, &t_err), -1);
+	assert_int_equal(commit_recover(sp, NULL, NULL, &t_err), -1);
 	(void)snprintf(from, sizeof(from), "%s/commit/1lp6jv7m0d3k8q2r5t1ub",
 	    sp->path);
 	assert_int_equal(unlink(from), 0);
