@@ -31,7 +31,7 @@ rconfn() {
 
 # known: all that is known of each recipient, but where it is.
 known() {
-	vqueue list --format csv "$@" | csv id rcptIndex orig rcpt jobId envId \
+	vqueue list --format csv --all | csv id rcptIndex orig rcpt jobId envId \
 		state attempts queued nextTry priority bytes | sort
 }
 

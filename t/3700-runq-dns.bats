@@ -238,7 +238,7 @@ to() {
 }
 
 @test "V16: loopback, private and unspecified addresses of DNS are refused" {
-	ALLOW= SOURCE="'127.0.0.1 v1.example', '::1 v1.example'" dconf \
+	ALLOW='' SOURCE="'127.0.0.1 v1.example', '::1 v1.example'" dconf \
 		'retry-after = 1h'
 	to one.example implicit.example private.example mapped.example \
 		zeroes.example six.example
@@ -255,7 +255,7 @@ to() {
 	dconf
 	deliver --now
 	delivered one.example mx.example 127.0.0.1
-	ALLOW= dconf
+	ALLOW='' dconf
 	to one.example
 	deliver
 	is one.example tq 5.4.4 'loopback address 127.0.0.1'
@@ -269,11 +269,11 @@ to() {
 }
 
 @test "V16: what smtp-hosts names is exempt, what its look-ups find is not" {
-	ALLOW= dconf "smtp-hosts = {'mx.example'}"
+	ALLOW='' dconf "smtp-hosts = {'mx.example'}"
 	to any.example
 	deliver
 	delivered any.example mx.example 127.0.0.1
-	ALLOW= dconf 'retry-after = 1h' \
+	ALLOW='' dconf 'retry-after = 1h' \
 		"smtp-hosts = {'lookup-mx:one.example'}"
 	to any.example
 	deliver
@@ -281,7 +281,7 @@ to() {
 }
 
 @test "V16: an address literal is an address from outside" {
-	ALLOW= dconf 'retry-after = 1h'
+	ALLOW='' dconf 'retry-after = 1h'
 	send 'a@[127.0.0.1]' || skip 'not accepted'
 	deliver
 	is '[127.0.0.1]' tq 5.4.4 'loopback address 127.0.0.1'
@@ -297,7 +297,7 @@ to() {
 	NS=one start_sink -n own -l "20.0.0.1:0"
 	NS=one start_nsd < <(zone)
 	NS=one start_unbound
-	ALLOW= SOURCE="'20.0.0.1 v1.example'" dconf 'retry-after = 1h'
+	ALLOW='' SOURCE="'20.0.0.1 v1.example'" dconf 'retry-after = 1h'
 	to own.example
 	ns_run one "$P/bin/vmta-runq"
 	is own.example tq 5.4.6 'mxown.example has our own address 20.0.0.1'

@@ -135,7 +135,7 @@ sys.exit("Gr\u00fc\u00dfe".encode() not in text)' ||
 			queue_failed 4.4.2 ''
 			;;
 		esac
-		in_the_end 2 $([ "$type" = t ] && echo 1 || echo 0)
+		in_the_end 2 "$([ "$type" = t ] && echo 1 || echo 0)"
 	done <<-'END'
 		b 5.7.1 send 554 5.7.1 Spam\npolite
 		b 5.3.4 send 552 5.3.4 Too big\npolite

@@ -462,6 +462,7 @@ cache_parse_records(char type, size_t max, char *rest)
 	}
 	k = xmalloc(sizeof(*k) + len);
 	*k = (struct kept) { .n = (uint16_t)count, .len = (uint16_t)len };
+	/* cppcheck-suppress uninitvar ; its first len octets are set */
 	memcpy(k->data, data, len);
 	return (k);
 }

@@ -277,7 +277,7 @@ static int
 mailbox_parse(const char *p, size_t n, const struct addr_local *names,
     struct addr *a, struct verr *err)
 {
-	char domain[ADDR_DOMAIN_MAX + 1];
+	char domain[ADDR_DOMAIN_MAX + 1] = "";
 	size_t local, len;
 	int rc;
 
@@ -370,7 +370,7 @@ route_len(const char *p, size_t n, struct verr *err)
 
 int
 addr_path_local(const char *p, size_t n, enum addr_kind kind,
-    const struct addr_local *names, size_t *ret_used, struct addr *ret_addr,
+    const struct addr_local *local, size_t *ret_used, struct addr *ret_addr,
     struct verr *err)
 {
 	size_t end;
@@ -379,7 +379,7 @@ addr_path_local(const char *p, size_t n, enum addr_kind kind,
 	if (n == 0 || p[0] != '<') {
 		end = find_outside(p, n, ' ');
 		*ret_used = end;
-		return (mailbox_parse(p, end, names, ret_addr, err));
+		return (mailbox_parse(p, end, local, ret_addr, err));
 	}
 	end = find_outside(p, n, '>');
 	if (end == n)
@@ -390,7 +390,7 @@ addr_path_local(const char *p, size_t n, enum addr_kind kind,
 	if ((route = route_len(p + 1, end - 1, err)) == -1)
 		return (-1);
 	p += 1 + route;
-	return (mailbox_parse(p, end - 1 - (size_t)route, names, ret_addr,
+	return (mailbox_parse(p, end - 1 - (size_t)route, local, ret_addr,
 	    err));
 }
 

@@ -147,7 +147,7 @@ int submit_rcpt(struct submit *s, const struct submit_rcpt *r,
  */
 int submit_header_rcpts(struct submit *s, struct verr *err);
 /* The message is complete: check it, put it in the commit. 0 or -1. */
-int submit_end(struct submit *s, const struct submit_env *env,
+int submit_end(struct submit *s, const struct submit_env *given,
     struct verr *err);
 /* Forget the message that was begun. */
 void submit_drop(struct submit *s);

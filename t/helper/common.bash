@@ -105,6 +105,9 @@ start() {
 	local name=$1 dir
 	shift
 	dir=$(scratch)
+	# the program itself: a function would be a shell around it, and what
+	# ends the shell would leave the program
+	[ "$1" != python3 ] || set -- /usr/bin/python3 "${@:2}"
 	"$@" >"$dir/$name.out" 2>"$dir/$name.err" 3>&- &
 	STARTED=$!
 	own "$STARTED"
