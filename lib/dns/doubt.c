@@ -492,8 +492,7 @@ dns_doubt_drop(struct dns_doubt *d)
 		TAILQ_REMOVE(&ds->waiting, d, link);
 	else
 		TAILQ_REMOVE(&ds->round, d, link);
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the state says the list
-	 */
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is in one list */
 	free(d->name);
 	*d = (struct dns_doubt) { .all = NULL };
 }

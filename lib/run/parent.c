@@ -137,6 +137,8 @@ parent_sweep(struct sys *sys, const struct conf *c, struct verr *ret_trouble,
 		return (-1);
 	if (commit_sweep(sp, ret_trouble) == -1)
 		log_err(ret_trouble);
+	else
+		ret_trouble->code = 0; /* what it met was none */
 	spool_close(sp);
 	return (0);
 }

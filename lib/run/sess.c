@@ -100,7 +100,6 @@ sess_end(struct sess *s)
 	wal_forget(w, s);
 	if (s->in_txn)
 		work_return(w, &s->txn);
-	sess_leave_route(s);
 	if (s->ready)
 		q->n_ready--;
 	else
@@ -109,6 +108,7 @@ sess_end(struct sess *s)
 	sess_limits(w, q, list);
 	limit_give(list, SESS_LIMITS, 1, false);
 	share_wake(w, q->vmta); /* before those that have one */
+	sess_leave_route(s);
 	TAILQ_REMOVE(&w->sessions, s, entry);
 	w->n_sess--;
 	if (q->set->log_connections)

@@ -63,7 +63,7 @@ void sess_limits(struct worker *w, struct queue *q,
  * Connect for q to a target of its route (its number), from this source; the
  * caller has taken one of each of its limits.
  */
-void sess_open(struct worker *w, struct queue *q, size_t target,
+void sess_open(struct worker *w, struct queue *q, size_t index,
     const struct source *src);
 /* Is the address that s was bound to not on this machine any more? */
 bool sess_source_gone(const struct sess *s);
