@@ -119,3 +119,16 @@ lint_tree() {
 	lint_tree space
 	equal 1 "$status"
 }
+
+@test "README: each row has a test that bears its number" {
+	awk '/^\t[PV][0-9][0-9]\t/ { row = $1; next }
+		/^\t\t\t/ && row != "" { print row, $1 }' "$ROOT/t/README" \
+		>"$BATS_TEST_TMPDIR/rows"
+	[ "$(cut -d ' ' -f 1 "$BATS_TEST_TMPDIR/rows" | sort -u | wc -l)" -ge 56 ]
+	while read -r row file; do
+		case $file in
+		*.bats) grep -Eq "^@test \"[A-Z0-9, ]*\\b$row\\b" "$ROOT/t/$file" ;;
+		*) grep -q "$row" "$ROOT/t/$file" ;;
+		esac || fail "t/$file has no test of $row"
+	done <"$BATS_TEST_TMPDIR/rows"
+}
