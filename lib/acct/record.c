@@ -283,7 +283,7 @@ cut_field(char *text, struct span *s, size_t over)
 
 	for (i = 0; i < s->len; i++)
 		cost += text[s->off + i] == '"' ? 2 : 1;
-	if (cost <= 3)
+	if (cost <= 3 || s->len < 3)
 		return;
 	budget = cost > over + 3 ? cost - over - 3 : 0;
 	for (cost = 0; keep < s->len; keep += n) {
