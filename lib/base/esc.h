@@ -12,6 +12,11 @@
  * UTF-8 and bidirectional controls become \xHH, a backslash becomes \\.
  */
 void esc_line(struct buf *b, const char *p, size_t n);
+/*
+ * Append what esc_line made n bytes of. 0, or -1 when it cannot have made
+ * them (a backslash that begins nothing).
+ */
+int esc_unline(struct buf *b, const char *p, size_t n);
 /* Append n bytes as a JSON string with its quotes (RFC 8259). */
 void esc_json(struct buf *b, const char *p, size_t n);
 /* Length of the UTF-8 sequence at s (1 to 4), 0 if it is none. */

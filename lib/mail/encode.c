@@ -44,12 +44,13 @@ qp_put(struct buf *b, const char *p, size_t n, size_t *col)
 	*col += n;
 }
 
-void
-encode_qp(const char *p, size_t n, bool already, struct buf *ret_text)
+/* encode_qp from column *col on. */
+static void
+qp_run(const char *p, size_t n, bool already, size_t *col, struct buf *ret_text)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	char code[3] = "=";
-	size_t i = 0, col = 0;
+	size_t i = 0;
 
 	while (i < n) {
 		if (at_crlf(p, n, i) ||
@@ -58,19 +59,33 @@ encode_qp(const char *p, size_t n, bool already, struct buf *ret_text)
 				buf_addc(ret_text, p[i++]);
 			buf_add(ret_text, "\r\n", 2);
 			i += 2;
-			col = 0;
+			*col = 0;
 		} else if (already && p[i] == '=' && n - i > 2 &&
 		    is_hex(p[i + 1]) && is_hex(p[i + 2])) {
-			qp_put(ret_text, p + i, 3, &col);
+			qp_put(ret_text, p + i, 3, col);
 			i += 3;
 		} else if (is_literal(p, n, i, already)) {
-			qp_put(ret_text, p + i++, 1, &col);
+			qp_put(ret_text, p + i++, 1, col);
 		} else {
 			code[1] = hex[(unsigned char)p[i] >> 4];
 			code[2] = hex[p[i++] & 0xf];
-			qp_put(ret_text, code, 3, &col);
+			qp_put(ret_text, code, 3, col);
 		}
 	}
+}
+
+void
+encode_qp(const char *p, size_t n, bool already, struct buf *ret_text)
+{
+	size_t col = 0;
+
+	qp_run(p, n, already, &col, ret_text);
+}
+
+void
+encode_qp_piece(const char *p, size_t n, size_t *col, struct buf *ret_text)
+{
+	qp_run(p, n, false, col, ret_text);
 }
 
 /* Append a character of base64, after a line break if need be. */

@@ -48,6 +48,10 @@ struct batch_header {
 	const char *source_type; /* srcType of accounting */
 	const char *source_mta;	 /* srcMta of accounting */
 	const char *content;	 /* id of shared content, NULL: its own */
+	bool merge;		 /* a mail merge: contents are templates */
+	const char *vars;	 /* names of its variables (spool/vars.h) */
+	const char *parts;	 /* octets of each part of the content */
+	const char *host;	 /* what Message-IDs end with */
 	int prio;
 	int64_t queued; /* seconds, UTC */
 	int64_t due;
@@ -65,6 +69,7 @@ struct batch_msg {
 	uint32_t dots;	    /* lines that begin with a dot */
 	char ret;	    /* 'F', 'H' or '-' */
 	const char *envid;  /* xtext, or NULL */
+	const char *parts;  /* of a merge: those that it has, NULL: all */
 	const char *sender; /* "": null path */
 };
 
@@ -78,6 +83,7 @@ struct batch_rcpt {
 	const char *notify; /* letters of NSFD, or NULL */
 	const char *orcpt;  /* `type;xtext`, or NULL */
 	const char *rcpt;   /* as on the wire */
+	const char *vars;   /* of a merge: its values, else NULL */
 };
 
 /* A message and some of its recipients, as batch_load fills it. */

@@ -25,7 +25,7 @@ commit_new(struct spool *sp)
 	return (c);
 }
 
-static void
+void
 part_free(struct part *p)
 {
 	free(p->msg);
@@ -33,7 +33,7 @@ part_free(struct part *p)
 	free(p);
 }
 
-static void
+void
 entry_free(void *arg)
 {
 	struct commit_entry *k = arg;
@@ -51,6 +51,7 @@ commit_free(struct commit *c)
 
 	if (c == NULL)
 		return;
+	finish_drop(c->finish);
 	for (i = 0; i < c->n_content; i++)
 		free(c->content[i].owned);
 	for (i = 0; i < c->n_part; i++)
@@ -60,6 +61,7 @@ commit_free(struct commit *c)
 	free(c->part);
 	buf_release(&c->scratch);
 	buf_release(&c->line);
+	buf_release(&c->merge_header);
 	free(c);
 }
 
@@ -114,6 +116,16 @@ word_ok(const char *s)
 	return (text_ok(s) && (s == NULL || strchr(s, ' ') == NULL));
 }
 
+/* Can this be the values of a recipient? */
+static bool
+text_ok_vars(const char *s)
+{
+	for (; s != NULL && *s != '\0'; s++)
+		if (((unsigned char)*s < 0x20 && *s != '\t') || *s == 0x7f)
+			return (false);
+	return (true);
+}
+
 static bool
 empty(const char *s)
 {
@@ -138,12 +150,12 @@ rcpt_check(const struct commit *c, const struct commit_key *key,
 		    "bad pool, job, source or priority"));
 	if (!id_valid(m->msgid) || m->content >= c->n_content ||
 	    c->content[m->content].n > UINT32_MAX || !word_ok(m->envid) ||
-	    !text_ok(m->sender) || m->sender == NULL ||
+	    !word_ok(m->parts) || !text_ok(m->sender) || m->sender == NULL ||
 	    strcmp(m->sender, "<>") == 0)
 		return (verr_set(err, VEX_DATA,
 		    "bad sender, envelope id, message id or size"));
 	if (!word_ok(r->notify) || !word_ok(r->orcpt) || !text_ok(r->rcpt) ||
-	    empty(r->rcpt))
+	    empty(r->rcpt) || (c->merge && !text_ok_vars(r->vars)))
 		return (verr_set(err, VEX_DATA,
 		    "bad recipient, ORCPT or NOTIFY"));
 	return (0);
@@ -216,9 +228,9 @@ key_part(struct commit *c, struct commit_entry *k)
 	return (k->part);
 }
 
-/* `M MSGID FLAGS LONGEST DOTS RET ENVID SENDER`. */
+/* `M MSGID FLAGS LONGEST DOTS RET ENVID SENDER`; of a merge also PARTS. */
 static void
-msg_line(struct buf *b, const struct commit_msg *m)
+msg_line(const struct commit *c, struct buf *b, const struct commit_msg *m)
 {
 	char flags[4];
 	size_t n = 0;
@@ -233,10 +245,12 @@ msg_line(struct buf *b, const struct commit_msg *m)
 		flags[n++] = '-';
 	flags[n] = '\0';
 	buf_clear(b);
-	buf_addf(b, "M %s %s %lu %lu %c %s %s\n", m->msgid, flags,
+	buf_addf(b, "M %s %s %lu %lu %c %s ", m->msgid, flags,
 	    (unsigned long)m->longest, (unsigned long)m->dots,
-	    m->ret != '\0' ? m->ret : '-', empty(m->envid) ? "-" : m->envid,
-	    *m->sender != '\0' ? m->sender : "<>");
+	    m->ret != '\0' ? m->ret : '-', empty(m->envid) ? "-" : m->envid);
+	if (c->merge)
+		buf_addf(b, "%s ", empty(m->parts) ? "-" : m->parts);
+	buf_addf(b, "%s\n", *m->sender != '\0' ? m->sender : "<>");
 }
 
 /* Begin a message in p unless it is the one that its last line is for. */
@@ -245,7 +259,7 @@ part_msg(struct commit *c, struct part *p, const struct commit_msg *m)
 {
 	struct part_msg *last;
 
-	msg_line(&c->line, m);
+	msg_line(c, &c->line, m);
 	if (p->n_msg > 0) {
 		last = &p->msg[p->n_msg - 1];
 		if (last->content == m->content &&
@@ -277,9 +291,22 @@ commit_rcpt(struct commit *c, const struct commit_key *key,
 	    "", (unsigned long)rcpt->index,
 	    empty(rcpt->notify) ? "-" : rcpt->notify,
 	    empty(rcpt->orcpt) ? "-" : rcpt->orcpt, rcpt->rcpt);
+	if (c->merge)
+		buf_addf(&p->text, "V %s\n", rcpt->vars != NULL ? rcpt->vars :
+								  "");
 	p->n_rcpt++;
 	c->n_rcpt++;
 	return (0);
+}
+
+void
+commit_merge(struct commit *c, const char *vars, const char *parts,
+    const char *host)
+{
+	c->merge = true;
+	header_add(&c->merge_header, "vars: ", vars);
+	header_add(&c->merge_header, "parts: ", parts);
+	header_add(&c->merge_header, "host: ", host);
 }
 
 uint64_t
@@ -297,7 +324,7 @@ commit_rcpts(const struct commit *c)
 size_t
 commit_batches(const struct commit *c)
 {
-	return (c->n_part);
+	return (c->n_done + c->n_part);
 }
 
 void

@@ -50,6 +50,7 @@ struct commit_msg {
 	uint32_t dots;	    /* lines that begin with a dot */
 	char ret;	    /* 'F', 'H', or '-' (or 0) for none */
 	const char *envid;  /* xtext; NULL or "": none */
+	const char *parts;  /* of a merge: `1,3`; NULL or "": all of it */
 	const char *sender; /* "": null path */
 };
 
@@ -58,6 +59,7 @@ struct commit_rcpt {
 	const char *notify; /* letters of NSFD; NULL or "": none */
 	const char *orcpt;  /* `type;xtext`; NULL or "": none */
 	const char *rcpt;   /* as on the wire, without <> */
+	const char *vars;   /* of a merge: spool/vars.h; NULL: no values */
 	bool held;	    /* wait for vmta-queue release */
 };
 
@@ -84,6 +86,23 @@ size_t commit_content_take(struct commit *c, struct buf *b);
 int commit_rcpt(struct commit *c, const struct commit_key *key,
     const struct commit_msg *msg, const struct commit_rcpt *rcpt,
     struct verr *err);
+
+/*
+ * What is added is a mail merge: contents are templates, and always shared,
+ * the batches are of format version 2. vars: names of the variables
+ * (spool/vars.h); parts: octets of each part of the content, `120,33`, NULL:
+ * it has none; host: what Message-IDs end with, where parts may want one.
+ * Texts are copied. To be called before the first recipient.
+ */
+void commit_merge(struct commit *c, const char *vars, const char *parts,
+    const char *host);
+/*
+ * Write what was added so far to the disk, where nobody sees it, and forget
+ * it but for its names: for commits that do not fit into memory. All contents
+ * must be there, and a key that is used again begins another batch. 0 or -1;
+ * the commit can only be freed then.
+ */
+int commit_write(struct commit *c, struct verr *err);
 
 /* Octets of content, recipients and batches so far: when to finish. */
 uint64_t commit_bytes(const struct commit *c);
