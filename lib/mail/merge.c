@@ -12,9 +12,9 @@
 #include "mail/message.h"
 #include "mail/reenc.h"
 
-static const char *const reserved_names[] = { "*to", "*from", "*date", "*envid",
-	"*jobid", "*vmta", "*parts", "*schedule", "*priority", "*msgid" };
-#define RESERVED (sizeof(reserved_names) / sizeof(reserved_names[0]))
+static const char *const reserved_names[MERGE_NAMES] = { "*to", "*from",
+	"*date", "*envid", "*jobid", "*vmta", "*parts", "*schedule",
+	"*priority", "*msgid" };
 
 /* Where an entity stands. */
 struct place {
@@ -30,7 +30,7 @@ merge_reserved(const char *p, size_t n)
 {
 	size_t i;
 
-	for (i = 0; i < RESERVED; i++)
+	for (i = 0; i < MERGE_NAMES; i++)
 		if (strlen(reserved_names[i]) == n &&
 		    strncasecmp(reserved_names[i], p, n) == 0)
 			return ((int)i);
@@ -41,7 +41,7 @@ merge_reserved(const char *p, size_t n)
 static const char *
 env_value(const struct merge_env *e, int reserved)
 {
-	const char *const v[RESERVED] = { e->to, e->from, e->date, e->envid,
+	const char *const v[MERGE_NAMES] = { e->to, e->from, e->date, e->envid,
 		e->jobid, e->vmta, e->parts, e->schedule, e->priority,
 		e->msgid };
 
@@ -278,10 +278,11 @@ merge_var(const struct merge *m, size_t i)
 }
 
 void
-merge_bind(struct merge *m, const char *const *column, size_t n)
+merge_bind(struct merge *m, const char *const *column, size_t n, bool empty)
 {
 	size_t i, k;
 
+	m->empty = empty;
 	for (i = 0; i < m->n_var; i++) {
 		m->var[i].column = -1;
 		for (k = 0; k < n && m->var[i].reserved == -1; k++)
@@ -290,6 +291,20 @@ merge_bind(struct merge *m, const char *const *column, size_t n)
 				break;
 			}
 	}
+}
+
+const char *
+merge_undefined(const struct merge *m, const struct merge_value *value)
+{
+	const struct mvar *v;
+	size_t i;
+
+	for (i = 0; i < m->n_user; i++) {
+		v = &m->var[m->user[i]];
+		if (v->column == -1 || value[v->column].p == NULL)
+			return (v->name);
+	}
+	return (NULL);
 }
 
 /* Look a value over. 0, or -1: NUL. */
@@ -323,7 +338,7 @@ merge_values(struct merge *m, const struct merge_env *env,
 			(void)val_set(&m->val[i], s, strlen(s));
 			continue;
 		}
-		m->val[i].p = NULL;
+		m->val[i] = (struct mval) { .p = m->empty ? "" : NULL };
 		if (m->var[i].column == -1)
 			continue;
 		v = &value[m->var[i].column];

@@ -40,6 +40,21 @@ struct merge_env {
 	const char *msgid; /* left part of a Message-ID */
 };
 
+/* The reserved names, in the order of their numbers. */
+enum merge_name {
+	MERGE_TO,
+	MERGE_FROM,
+	MERGE_DATE,
+	MERGE_ENVID,
+	MERGE_JOBID,
+	MERGE_VMTA,
+	MERGE_PARTS,
+	MERGE_SCHEDULE,
+	MERGE_PRIORITY,
+	MERGE_MSGID,
+	MERGE_NAMES /* how many */
+};
+
 /* Are n octets a name (without `*`)? */
 bool merge_name_valid(const char *p, size_t n);
 /* The number of a reserved name (with its `*`, any case), -1: it is none. */
@@ -62,14 +77,18 @@ size_t merge_vars(const struct merge *m);
 const char *merge_var(const struct merge *m, size_t i);
 /*
  * Say which value a variable has: that of the column with its name (in any
- * case). A variable without a column is undefined.
+ * case). A variable without a column is undefined. empty: an undefined one is
+ * rendered as nothing, else it stays as it is written.
  */
-void merge_bind(struct merge *m, const char *const *column, size_t n);
+void merge_bind(struct merge *m, const char *const *column, size_t n,
+    bool empty);
+/* The first variable that is undefined for these values; NULL: none. */
+const char *merge_undefined(const struct merge *m,
+    const struct merge_value *value);
 
 /*
  * Append the message for these values, one for each column; *ret_header:
- * octets of its header. An undefined variable stays as it was written. 0; -1
- * with err (VEX_DATA): a value cannot be where it lands (a line end in a
+ * octets of its header. 0; -1 with err (VEX_DATA): a value cannot be where it lands (a line end in a
  * header, no address in an address field, NUL); out is as before then.
  */
 int merge_render(struct merge *m, const struct merge_env *env,

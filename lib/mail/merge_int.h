@@ -107,6 +107,7 @@ struct merge {
 	struct mchunk *chunk;
 	size_t n_chunk;
 	size_t n_entity;
+	bool empty; /* undefined variables are */
 	/* of a rendering */
 	struct mval *val;
 	struct buf scratch, value, copy, check;

@@ -489,6 +489,7 @@ worker_end(struct worker *w)
 
 	live_remove(w);
 	pause_list_free(w->pauses);
+	tpl_free(w->tpl);
 	loop_io_free(w->watch_io);
 	if (w->watch_fd != -1)
 		(void)close(w->watch_fd);

@@ -71,6 +71,7 @@ struct worker {
 	struct heap wakes;	  /* struct sched_wake */
 	struct queue_list hungry; /* want a new session */
 	struct pause_list *pauses;
+	struct tpl *tpl; /* templates of merges; NULL: none met yet */
 
 	unsigned int n_sess;   /* sessions that live */
 	unsigned int n_open;   /* batches that are open */

@@ -52,6 +52,7 @@ struct batch_header {
 	const char *vars;	 /* names of its variables (spool/vars.h) */
 	const char *parts;	 /* octets of each part of the content */
 	const char *host;	 /* what Message-IDs end with */
+	const char *undefined;	 /* `empty`, or NULL: they stay as written */
 	int prio;
 	int64_t queued; /* seconds, UTC */
 	int64_t due;

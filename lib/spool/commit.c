@@ -301,12 +301,13 @@ commit_rcpt(struct commit *c, const struct commit_key *key,
 
 void
 commit_merge(struct commit *c, const char *vars, const char *parts,
-    const char *host)
+    const char *host, bool empty_ones)
 {
 	c->merge = true;
 	header_add(&c->merge_header, "vars: ", vars);
 	header_add(&c->merge_header, "parts: ", parts);
 	header_add(&c->merge_header, "host: ", host);
+	header_add(&c->merge_header, "undefined: ", empty_ones ? "empty" : "");
 }
 
 uint64_t

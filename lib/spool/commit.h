@@ -91,11 +91,12 @@ int commit_rcpt(struct commit *c, const struct commit_key *key,
  * What is added is a mail merge: contents are templates, and always shared,
  * the batches are of format version 2. vars: names of the variables
  * (spool/vars.h); parts: octets of each part of the content, `120,33`, NULL:
- * it has none; host: what Message-IDs end with, where parts may want one.
- * Texts are copied. To be called before the first recipient.
+ * it has none; host: what Message-IDs end with, where parts may want one;
+ * empty: undefined variables are, else they stay as written. Texts are
+ * copied. To be called before the first recipient.
  */
 void commit_merge(struct commit *c, const char *vars, const char *parts,
-    const char *host);
+    const char *host, bool empty);
 /*
  * Write what was added so far to the disk, where nobody sees it, and forget
  * it but for its names: for commits that do not fit into memory. All contents

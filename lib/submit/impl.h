@@ -99,6 +99,15 @@ int route_target(const struct submit *s, const char *name, struct target *ret_t,
  */
 const char *route_vmta(struct submit *s, const struct target *t,
     const char *domain, struct verr *err);
+/* Take the next n turns of a pool; *ret_k: the first. 0 or -1. */
+int route_draw(struct submit *s, const struct conf_pool *p, uint64_t n,
+    uint64_t *ret_k, struct verr *err);
+/* The name of the VirtualMTA whose turn is number k. */
+const char *route_member(const struct submit *s, const struct conf_pool *p,
+    uint64_t k);
+/* All that can be said against env; where it goes. 0 or -1. */
+int submit_env_check(const struct submit *s, const struct submit_env *env,
+    struct target *ret_t, struct verr *err);
 /* The member of a pool whose turn is number k. */
 const struct conf_member *route_turn(const struct conf_pool *p, uint64_t k);
 

@@ -199,9 +199,8 @@ check_job(const char *job, struct verr *err)
 	return (0);
 }
 
-/* All that can be said against env. */
-static int
-check_env(const struct submit *s, const struct submit_env *env,
+int
+submit_env_check(const struct submit *s, const struct submit_env *env,
     struct target *ret_t, struct verr *err)
 {
 	if (route_target(s, env->vmta, ret_t, err) == -1 ||
@@ -223,7 +222,7 @@ submit_env_ok(struct submit *s, const struct submit_env *env, struct verr *err)
 {
 	struct target t;
 
-	return (check_env(s, env, &t, err));
+	return (submit_env_check(s, env, &t, err));
 }
 
 /* Put the recipients into the open commit. */
@@ -313,7 +312,7 @@ submit_end(struct submit *s, const struct submit_env *env, struct verr *err)
 	struct target t;
 	size_t n = s->n_rcpt;
 
-	if (content_end(s, err) == -1 || check_env(s, env, &t, err) == -1 ||
+	if (content_end(s, err) == -1 || submit_env_check(s, env, &t, err) == -1 ||
 	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1))
 		return (submit_refuse(s, err));
 	if (s->seq < s->skip) {
