@@ -100,27 +100,46 @@ base64_put(struct buf *b, char c, size_t *col)
 	(*col)++;
 }
 
+static const char base64_abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* Three octets. */
+static void
+base64_three(const unsigned char *u, char *to)
+{
+	to[0] = base64_abc[u[0] >> 2];
+	to[1] = base64_abc[(u[0] & 3) << 4 | u[1] >> 4];
+	to[2] = base64_abc[(u[1] & 15) << 2 | u[2] >> 6];
+	to[3] = base64_abc[u[2] & 63];
+}
+
 void
 encode_base64(const char *p, size_t n, struct buf *ret_text)
 {
-	static const char abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				  "abcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *u = (const unsigned char *)p;
-	size_t col = 0, have;
-	unsigned v;
+	unsigned char tail[3] = { 0, 0, 0 };
+	size_t col = 0, i;
+	char *to;
 
-	for (; n > 0; u += have, n -= have) {
-		have = n < 3 ? n : 3;
-		v = (unsigned)u[0] << 16;
-		if (have > 1)
-			v |= (unsigned)u[1] << 8;
-		if (have > 2)
-			v |= u[2];
-		base64_put(ret_text, abc[v >> 18], &col);
-		base64_put(ret_text, abc[v >> 12 & 63], &col);
-		base64_put(ret_text, have > 1 ? abc[v >> 6 & 63] : '=', &col);
-		base64_put(ret_text, have > 2 ? abc[v & 63] : '=', &col);
+	to = buf_room(ret_text, n / 3 * 4 + n / 57 * 2 + 8);
+	for (; n >= 3; u += 3, n -= 3) {
+		if (col == ENCODE_LINE) {
+			*to++ = '\r';
+			*to++ = '\n';
+			col = 0;
+		}
+		base64_three(u, to);
+		to += 4;
+		col += 4;
 	}
+	ret_text->len = (size_t)(to - ret_text->p);
+	ret_text->p[ret_text->len] = '\0';
+	if (n == 0)
+		return;
+	memcpy(tail, u, n);
+	base64_three(tail, to = (char[4]) { 0 });
+	for (i = 0; i < 4; i++)
+		base64_put(ret_text, i <= n ? to[i] : '=', &col);
 }
 
 /* Is c a character of base64, padding too? */

@@ -23,6 +23,7 @@
 #include "run/route.h"
 #include "run/sched.h"
 #include "run/work.h"
+#include "run/tpl.h"
 #include "run/worker.h"
 #include "spool/commit.h"
 #include "spool/control.h"

@@ -6,6 +6,7 @@
  * content, and whether it is shared) is left out. Nothing touches the disk
  * before commit_finish (finish.c).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,10 +133,10 @@ empty(const char *s)
 	return (s == NULL || *s == '\0');
 }
 
-/* Refuse what the format cannot hold. */
+/* Refuse keys and messages that the format cannot hold. */
 static int
-rcpt_check(const struct commit *c, const struct commit_key *key,
-    const struct commit_msg *m, const struct commit_rcpt *r, struct verr *err)
+key_check(const struct commit *c, const struct commit_key *key,
+    const struct commit_msg *m, struct verr *err)
 {
 	if (!spool_vmta_valid(key->vmta))
 		return (verr_set(err, VEX_DATA, "bad VirtualMTA name '%s'",
@@ -154,6 +155,14 @@ rcpt_check(const struct commit *c, const struct commit_key *key,
 	    strcmp(m->sender, "<>") == 0)
 		return (verr_set(err, VEX_DATA,
 		    "bad sender, envelope id, message id or size"));
+	return (0);
+}
+
+/* The same of recipients. */
+static int
+rcpt_check(const struct commit *c, const struct commit_rcpt *r,
+    struct verr *err)
+{
 	if (!word_ok(r->notify) || !word_ok(r->orcpt) || !text_ok(r->rcpt) ||
 	    empty(r->rcpt) || (c->merge && !text_ok_vars(r->vars)))
 		return (verr_set(err, VEX_DATA,
@@ -253,26 +262,51 @@ msg_line(const struct commit *c, struct buf *b, const struct commit_msg *m)
 	buf_addf(b, "%s\n", *m->sender != '\0' ? m->sender : "<>");
 }
 
-/* Begin a message in p unless it is the one that its last line is for. */
+/* Begin c's message in p unless it is the one that its last line is for. */
 static void
-part_msg(struct commit *c, struct part *p, const struct commit_msg *m)
+part_msg(struct commit *c, struct part *p)
 {
 	struct part_msg *last;
 
-	msg_line(c, &c->line, m);
 	if (p->n_msg > 0) {
 		last = &p->msg[p->n_msg - 1];
-		if (last->content == m->content &&
+		if (last->content == c->last_content &&
 		    last->rcpts - last->text == c->line.len &&
 		    memcmp(p->text.p + last->text, c->line.p, c->line.len) == 0)
 			return;
 	}
 	p->msg = grow(p->msg, p->n_msg, &p->cap_msg, sizeof(*p->msg));
 	last = &p->msg[p->n_msg++];
-	last->content = m->content;
+	last->content = c->last_content;
 	last->text = p->text.len;
 	buf_add(&p->text, c->line.p, c->line.len);
 	last->rcpts = p->text.len;
+}
+
+/* Its R line, and in a merge its V line. */
+static void
+rcpt_lines(const struct commit *c, struct buf *b, const struct commit_rcpt *r)
+{
+	static const char fields[] = "                              "
+				     "                               ";
+	char index[16];
+
+	/* the fixed fields are filled in when the batch is written */
+	buf_adds(b, r->held ? "R h" : "R -");
+	buf_add(b, fields, sizeof(fields) - 1);
+	(void)snprintf(index, sizeof(index), " %lu ", (unsigned long)r->index);
+	buf_adds(b, index);
+	buf_adds(b, empty(r->notify) ? "-" : r->notify);
+	buf_addc(b, ' ');
+	buf_adds(b, empty(r->orcpt) ? "-" : r->orcpt);
+	buf_addc(b, ' ');
+	buf_adds(b, r->rcpt);
+	buf_addc(b, '\n');
+	if (!c->merge)
+		return;
+	buf_adds(b, "V ");
+	buf_adds(b, r->vars != NULL ? r->vars : "");
+	buf_addc(b, '\n');
 }
 
 int
@@ -282,18 +316,18 @@ commit_rcpt(struct commit *c, const struct commit_key *key,
 {
 	struct part *p;
 
-	if (rcpt_check(c, key, msg, rcpt, err) == -1)
+	if ((key != NULL && key_check(c, key, msg, err) == -1) ||
+	    rcpt_check(c, rcpt, err) == -1)
 		return (-1);
-	p = key_part(c, key_entry(c, key));
-	part_msg(c, p, msg);
-	/* the fixed fields are filled in when the batch is written */
-	buf_addf(&p->text, "R %c%61s %lu %s %s %s\n", rcpt->held ? 'h' : '-',
-	    "", (unsigned long)rcpt->index,
-	    empty(rcpt->notify) ? "-" : rcpt->notify,
-	    empty(rcpt->orcpt) ? "-" : rcpt->orcpt, rcpt->rcpt);
-	if (c->merge)
-		buf_addf(&p->text, "V %s\n", rcpt->vars != NULL ? rcpt->vars :
-								  "");
+	if (key != NULL) {
+		c->last = key_entry(c, key);
+		msg_line(c, &c->line, msg);
+		c->last_content = msg->content;
+	}
+	p = key_part(c, c->last);
+	if (key != NULL || p->n_msg == 0)
+		part_msg(c, p);
+	rcpt_lines(c, &p->text, rcpt);
 	p->n_rcpt++;
 	c->n_rcpt++;
 	return (0);

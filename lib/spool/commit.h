@@ -78,7 +78,8 @@ size_t commit_content(struct commit *c, const void *p, size_t n);
 size_t commit_content_take(struct commit *c, struct buf *b);
 
 /*
- * Add a recipient; all texts are copied. Recipients of one message that
+ * Add a recipient; all texts are copied. key NULL: key and message are those
+ * of the call before (which succeeded, and no commit_write came between). Recipients of one message that
  * follow one another share its M line in each batch. 0, or -1 with VEX_DATA
  * when something in it cannot be stored (control bytes, bad names, ranges);
  * the commit is as before then.

@@ -42,6 +42,9 @@ submit_merge_new(struct submit *s, const struct submit_merge_opts *opts)
 		m->opts.env.from = &m->from;
 	}
 	m->now = sys_now(s->sys);
+	(void)stamp_mail(m->now, m->date, sizeof(m->date));
+	(void)stamp_acct(opts->env.due > m->now ? opts->env.due : m->now,
+	    m->due);
 	map_init(&m->chosen);
 	return (m);
 }
@@ -300,7 +303,6 @@ int
 submit_merge_columns(struct submit_merge *m, const char *const *name, size_t n,
     struct verr *err)
 {
-	const struct conf_global *g = conf_global(m->s->conf);
 	size_t i;
 	int rc = 0;
 
@@ -326,11 +328,6 @@ submit_merge_columns(struct submit_merge *m, const char *const *name, size_t n,
 	m->skip = m->s->seq < m->s->skip;
 	if (id_new(m->s->sys, &m->id) == -1)
 		return (verr_sys(err, "no random numbers"));
-	if (submit_spool(m->s, err) == -1 ||
-	    spool_room(m->s->sp, (uint64_t)g->min_free_space,
-		(uint64_t)g->min_free_inodes, err) == -1)
-		return (-1);
-	m->rows = rows_new(m->s->sp);
 	return (0);
 }
 
@@ -470,7 +467,6 @@ row_values(struct submit_merge *m, const struct merge_value *value,
 
 /* Texts that the reserved names of a row stand for. */
 struct rowtext {
-	char date[64];
 	char due[STAMP_ACCT_LEN + 1];
 	char prio[16];
 	struct buf envid, msgid;
@@ -494,15 +490,16 @@ row_merge_env(const struct submit_merge *m, const struct submit_rcpt *r,
 	*ret_env = (struct merge_env) {
 		.to = r->smtp,
 		.from = from->smtp,
-		.date = stamp_mail(m->now, t->date, sizeof(t->date)),
+		.date = m->date,
 		.envid = buf_str(&t->envid),
 		.jobid = e->env.job,
 		.vmta = e->target.vmta != NULL ? e->target.vmta->name :
 						 e->target.pool->name,
 		.parts = m->text.p + e->parts,
-		.schedule = stamp_acct(e->env.due > m->now ? e->env.due :
-							     m->now,
-		    t->due),
+		.schedule = e->own ?
+		    stamp_acct(e->env.due > m->now ? e->env.due : m->now,
+			t->due) :
+		    m->due,
 		.priority = t->prio,
 		.msgid = t->msgid.p,
 	};
@@ -599,13 +596,31 @@ row_keep(struct submit_merge *m, const struct submit_rcpt *r,
 	return (rows_add(m->rows, &row, err));
 }
 
+/* The first row needs the spool. 0 or -1. */
+static int
+merge_begin(struct submit_merge *m, struct verr *err)
+{
+	const struct conf_global *g = conf_global(m->s->conf);
+
+	if (submit_alive(m->s, err) == -1)
+		return (-1);
+	if (m->rows != NULL)
+		return (0);
+	if (submit_spool(m->s, err) == -1 ||
+	    spool_room(m->s->sp, (uint64_t)g->min_free_space,
+		(uint64_t)g->min_free_inodes, err) == -1)
+		return (submit_break(m->s, err));
+	m->rows = rows_new(m->s->sp);
+	return (0);
+}
+
 int
 submit_merge_rcpt(struct submit_merge *m, const struct submit_rcpt *r,
     const struct merge_value *value, struct verr *err)
 {
 	struct rowenv e;
 
-	if (submit_alive(m->s, err) == -1)
+	if (merge_begin(m, err) == -1)
 		return (-1);
 	if (m->index == UINT32_MAX)
 		(void)verr_set(err, VEX_DATA, "too many recipients");

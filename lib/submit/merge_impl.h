@@ -2,6 +2,7 @@
 #ifndef VMTA_SUBMIT_MERGE_IMPL_H
 #define VMTA_SUBMIT_MERGE_IMPL_H
 
+#include "base/stamp.h"
 #include "submit/impl.h"
 #include "submit/merge.h"
 #include "submit/rows.h"
@@ -39,6 +40,7 @@ struct submit_merge {
 	/* the rows */
 	struct id id; /* msgId */
 	int64_t now;
+	char date[64], due[STAMP_ACCT_LEN + 1]; /* of rows with nothing own */
 	uint32_t index;
 	bool skip; /* an earlier call has taken it */
 	struct rows *rows;

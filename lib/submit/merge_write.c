@@ -13,6 +13,7 @@
  * megabytes of text. All of it is one commit: a crash before its end leaves
  * nothing that anybody sees.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -40,6 +41,8 @@ struct writer {
 	size_t content;
 	struct ref *ref;
 	size_t n;
+	const char *vmta; /* of the last row put into c; NULL: none */
+	char domain[ADDR_DOMAIN_MAX + 1];
 	uint32_t *seen; /* hash table of refs + 1 */
 	size_t waiting; /* rows in c that are not written */
 	size_t in_batch;
@@ -226,6 +229,7 @@ write_some(struct writer *w, const struct ref *r, const struct ref *last,
 		return (0);
 	}
 	w->waiting = 1;
+	w->vmta = NULL;
 	if (spool_room(w->m->s->sp, (uint64_t)g->min_free_space,
 		(uint64_t)g->min_free_inodes, err) == -1)
 		return (-1);
@@ -254,9 +258,16 @@ write_row(struct writer *w, const struct ref *r, struct verr *err)
 	struct commit_rcpt to = { .index = r->index };
 	uint64_t at = r->at;
 	struct row row;
+	bool same;
 
 	if (rows_at(m->rows, &at, &row, err) == -1)
 		return (-1);
+	same = !row.own && w->vmta == r->vmta &&
+	    strcmp(row.rcpt + row.domain, w->domain) == 0;
+	w->vmta = row.own ? NULL : r->vmta;
+	if (!same)
+		(void)snprintf(w->domain, sizeof(w->domain), "%s",
+		    row.rcpt + row.domain);
 	if (row.own) {
 		key.job = row.job;
 		msg.envid = row.envid;
@@ -273,7 +284,7 @@ write_row(struct writer *w, const struct ref *r, struct verr *err)
 	to.vars = row.vars;
 	to.notify = row.notify;
 	to.orcpt = row.orcpt;
-	if (commit_rcpt(w->c, &key, &msg, &to, err) == 0)
+	if (commit_rcpt(w->c, same ? NULL : &key, &msg, &to, err) == 0)
 		return (0);
 	err->code = VEX_SOFTWARE; /* it was checked */
 	return (-1);
