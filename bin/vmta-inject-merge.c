@@ -29,7 +29,6 @@ struct merging {
 	size_t n_column;
 	struct merge_value *value;
 	int64_t row;
-	uint64_t bad;
 	bool printed; /* --preview has what it wanted */
 };
 
@@ -163,6 +162,14 @@ row_preview(struct merging *t, const struct submit_rcpt *r, struct verr *err)
 	return (-1);
 }
 
+/* A row that the submission does not see; returns -1. */
+static int
+row_pass(struct merging *t)
+{
+	submit_merge_pass(t->m);
+	return (-1);
+}
+
 /* A row that is whole: to the submission. 0 or -1. */
 static int
 row_submit(struct merging *t, const struct csvread_cell *cell, struct verr *err)
@@ -173,13 +180,15 @@ row_submit(struct merging *t, const struct csvread_cell *cell, struct verr *err)
 	size_t i;
 	int rc;
 
-	if (strlen(cell[t->email].p) != cell[t->email].n)
-		return (verr_set(err, VEX_DATA, "NUL in the recipient"));
+	if (strlen(cell[t->email].p) != cell[t->email].n) {
+		(void)verr_set(err, VEX_DATA, "NUL in the recipient");
+		return (row_pass(t));
+	}
 	email = cell_text(&cell[t->email]);
 	rc = inject_addr("recipient", email, ADDR_RCPT, &a, err);
 	free(email);
 	if (rc == -1)
-		return (-1);
+		return (row_pass(t));
 	r.smtp = a.smtp;
 	r.domain = addr_domain(&a);
 	for (i = 0; i < t->n_column; i++)
@@ -206,15 +215,13 @@ merging_row(void *arg, uint64_t line, const struct csvread_cell *cell, size_t n,
 	if (t->j->preview > 0 && t->row != t->j->preview)
 		return (0);
 	if (bad != NULL)
-		rc = verr_set(err, VEX_DATA, "%s", bad);
+		(void)verr_set(err, VEX_DATA, "%s", bad);
 	else if (n != t->n)
-		rc = verr_set(err, VEX_DATA, "%zu fields, the header has %zu",
+		(void)verr_set(err, VEX_DATA, "%zu fields, the header has %zu",
 		    n, t->n);
-	else
-		rc = row_submit(t, cell, err);
+	rc = bad != NULL || n != t->n ? row_pass(t) : row_submit(t, cell, err);
 	if (rc == -1 && err->code == VEX_DATA && t->j->preview == 0) {
 		rejects_line(&t->rejects, t->j->merge, line, err->text);
-		t->bad++;
 		return (0);
 	}
 	return (rc);
@@ -280,7 +287,7 @@ merging_run(struct merging *t, struct verr *err)
 	if (t->j->preview > 0)
 		return (verr_set(err, VEX_PART, "%s: there is no row %" PRId64,
 		    t->j->merge, t->j->preview));
-	if (t->j->all_or_nothing && t->bad > 0)
+	if (t->j->all_or_nothing && submit_merge_rejected(t->m) > 0)
 		return (0);
 	return (submit_merge_finish(t->m, err));
 }
@@ -290,6 +297,7 @@ static int
 merging_end(struct merging *t, int rc, struct verr *err, const struct cli *cli)
 {
 	uint64_t ok = submit_merge_accepted(t->m);
+	uint64_t bad = submit_merge_rejected(t->m);
 	uint64_t twice = submit_merge_duplicates(t->m);
 	struct verr other = VERR_INIT;
 
@@ -308,12 +316,12 @@ merging_end(struct merging *t, int rc, struct verr *err, const struct cli *cli)
 		    t->j->merge, twice,
 		    t->j->dedupe ? "left out" : "submitted all the same");
 	(void)printf("accepted %" PRIu64 " rejected %" PRIu64 " suppressed 0\n",
-	    ok, t->bad);
+	    ok, bad);
 	if (rc != 0)
 		return (cli_fail(cli, err));
 	if ((rc = cli_finish(cli)) != VEX_OK)
 		return (rc);
-	return (t->bad == 0 ? VEX_OK : ok > 0 ? VEX_PART : VEX_DATA);
+	return (bad == 0 ? VEX_OK : ok > 0 ? VEX_PART : VEX_DATA);
 }
 
 int

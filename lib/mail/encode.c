@@ -118,8 +118,8 @@ encode_base64(const char *p, size_t n, struct buf *ret_text)
 {
 	const unsigned char *u = (const unsigned char *)p;
 	unsigned char tail[3] = { 0, 0, 0 };
+	char last[4], *to;
 	size_t col = 0, i;
-	char *to;
 
 	to = buf_room(ret_text, n / 3 * 4 + n / 57 * 2 + 8);
 	for (; n >= 3; u += 3, n -= 3) {
@@ -137,9 +137,9 @@ encode_base64(const char *p, size_t n, struct buf *ret_text)
 	if (n == 0)
 		return;
 	memcpy(tail, u, n);
-	base64_three(tail, to = (char[4]) { 0 });
+	base64_three(tail, last);
 	for (i = 0; i < 4; i++)
-		base64_put(ret_text, i <= n ? to[i] : '=', &col);
+		base64_put(ret_text, i <= n ? last[i] : '=', &col);
 }
 
 /* Is c a character of base64, padding too? */

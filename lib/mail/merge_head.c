@@ -466,56 +466,80 @@ mhead_release(struct merge *m)
 	free(m->field);
 }
 
-/* Octets of the longest line of p. */
+/*
+ * Where to fold a line of n octets for max: at the last blank behind text that
+ * fits, else at the first one that follows; 0: nowhere. from: not before.
+ */
 static size_t
-longest_line(const char *p, size_t n)
+fold_point(const char *p, size_t n, size_t from, size_t max)
 {
-	const char *end = p + n, *nl;
-	size_t most = 0;
+	size_t i;
+
+	for (i = max; i > from; i--)
+		if (is_space(p[i]) && !is_space(p[i - 1]))
+			return (i);
+	for (i = max + 1; i < n; i++)
+		if (is_space(p[i]) && !is_space(p[i - 1]))
+			return (i);
+	return (0);
+}
+
+/* Append a line without its CRLF, folded at max where it can be. */
+static int
+fold_line(const char *p, size_t n, size_t from, size_t max, struct buf *out,
+    struct verr *err)
+{
+	size_t i = 0;
+
+	while (n > 0 && is_space(p[n - 1]))
+		n--;
+	while (n > max && (i = fold_point(p, n, from, max)) > 0) {
+		buf_add(out, p, i);
+		buf_add(out, "\r\n", 2);
+		if (i > MERGE_LINE_MAX)
+			break;
+		p += i;
+		n -= i;
+		from = 0;
+	}
+	buf_add(out, p, n);
+	buf_add(out, "\r\n", 2);
+	if (i > MERGE_LINE_MAX || n > MERGE_LINE_MAX)
+		return (verr_set(err, VEX_DATA,
+		    "header line over %d octets", MERGE_LINE_MAX));
+	return (0);
+}
+
+/*
+ * Lines of the field from `from` on as long as they may be: those with encoded
+ * words 76 octets, if they can, others 998. name: octets of `Name:`. 0 or -1.
+ */
+static int
+fold(struct merge *m, size_t from, size_t name, struct buf *out,
+    struct verr *err)
+{
+	bool words = memmem(out->p + from, out->len - from, "=?", 2) != NULL;
+	size_t max = words ? MHEAD_WORD_LINE : MERGE_LINE_MAX;
+	const char *p = out->p + from, *end = out->p + out->len, *nl;
+	bool over = false;
 
 	for (; p < end; p = nl + 1) {
 		nl = memchr(p, '\n', (size_t)(end - p));
-		if (nl == NULL)
-			nl = end;
-		if ((size_t)(nl - p) > most)
-			most = (size_t)(nl - p);
+		over = over || (size_t)(nl - p) > max + 1;
 	}
-	return (most);
-}
-
-/* Fold the field from `from` on at max octets where it can be. 0 or -1. */
-static int
-refold(struct merge *m, size_t from, size_t max, struct buf *out,
-    struct verr *err)
-{
-	const char *p;
-	struct field f;
-
+	if (!over)
+		return (0);
 	buf_clear(&m->copy);
 	buf_add(&m->copy, out->p + from, out->len - from);
+	out->len = from;
 	p = m->copy.p;
-	if (!field_next(&p, p + m->copy.len, &f))
-		return (verr_set(err, VEX_DATA, "a field that is none"));
-	out->len = from;
-	if (field_fold(&f, max, out, err) == 0)
-		return (0);
-	out->len = from;
-	buf_add(out, m->copy.p, m->copy.len);
-	return (-1);
-}
-
-/* Lines as long as they may be. 0 or -1. */
-static int
-fold(struct merge *m, size_t from, bool words, struct buf *out,
-    struct verr *err)
-{
-	size_t most = longest_line(out->p + from, out->len - from);
-
-	if (words && most > MHEAD_WORD_LINE + 1 &&
-	    refold(m, from, MHEAD_WORD_LINE, out, err) == 0)
-		return (0);
-	if (most > MERGE_LINE_MAX + 1)
-		return (refold(m, from, MERGE_LINE_MAX, out, err));
+	end = p + m->copy.len;
+	for (; p < end; p = nl + 1, name = 0) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		if (fold_line(p, (size_t)(nl - p), name + 1, max, out, err) ==
+		    -1)
+			return (-1);
+	}
 	return (0);
 }
 
@@ -572,9 +596,7 @@ field_render(struct merge *m, const struct mfield *f, struct buf *out,
 		rc = box_render(m, &f->box[i], start, out, err);
 	buf_add(out, "\r\n", 2);
 	if (rc == 0)
-		rc = fold(m, start, f->kind != MFIELD_OTHER &&
-			    memmem(out->p + start, out->len - start, "=?",
-				2) != NULL, out, err);
+		rc = fold(m, start, f->n, out, err);
 	if (rc == -1)
 		(void)verr_prefix(err, "field %.*s",
 		    (int)(f->n > 60 ? 60 : f->n - 1), name);

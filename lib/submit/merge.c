@@ -637,6 +637,13 @@ submit_merge_rcpt(struct submit_merge *m, const struct submit_rcpt *r,
 	return (-1);
 }
 
+void
+submit_merge_pass(struct submit_merge *m)
+{
+	m->index++;
+	m->rejected++;
+}
+
 int
 submit_merge_preview(struct submit_merge *m, const struct submit_rcpt *r,
     const struct merge_value *value, struct buf *ret_text, struct verr *err)

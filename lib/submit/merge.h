@@ -67,6 +67,8 @@ int submit_merge_columns(struct submit_merge *m, const char *const *name,
  */
 int submit_merge_rcpt(struct submit_merge *m, const struct submit_rcpt *r,
     const struct merge_value *value, struct verr *err);
+/* A recipient was refused elsewhere: rcptIndex counts it. */
+void submit_merge_pass(struct submit_merge *m);
 /* Append the message that this recipient would get. 0 or -1. */
 int submit_merge_preview(struct submit_merge *m, const struct submit_rcpt *r,
     const struct merge_value *value, struct buf *ret_text, struct verr *err);
