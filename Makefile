@@ -6,17 +6,23 @@
 #	make test		build, and run all tests
 #	make check		the quick tests, and lint
 #	make lint asan cov	what .ci/run runs beside the tests; coverage
+#	make fuzz		libFuzzer, FUZZ_TIME=60 seconds a target of t/fuzz/
+#	make valgrind int	the fuzz corpora and unit tests under memcheck,
+#				and with clang's integer sanitizer
 #	make format		clang-format everything
 #	make install		DESTDIR= PREFIX=/opt/vmta; see share/files
 #	make deps clean dist
 #
-# Everything that is built lies in build/VARIANT/ (release, clang, asan, cov);
-# the tools of the release and clang variants are linked into bin/ too.
+# Everything that is built lies in build/VARIANT/ (release, clang, asan, cov,
+# fuzz, int); the tools of the release and clang variants are linked into bin/
+# too.
 #
 #	lib/LAYER/*.c		-> build/V/libvmta.a
 #	bin/TOOL.c bin/TOOL-*.c	-> build/V/bin/TOOL
 #	t/unit/X.c		-> build/V/t/unit/X	(cmocka, TAP)
 #	t/crash/X.c		-> build/V/t/crash/X	(the same)
+#	t/fuzz/X.c		-> build/V/t/fuzz/X	(a fuzz target; replays
+#						files unless V=fuzz)
 #	t/helper/X.c		-> build/V/t/helper/X
 #	t/helper/X/*.c		-> build/V/t/helper/X
 #
@@ -30,7 +36,7 @@ COV_MIN ?= 80
 TEST_JOBS ?= 2
 
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(if $(filter fuzz int,$V),clang,gcc)
 endif
 V ?= $(if $(findstring clang,$(CC)),clang,release)
 B := build/$V
@@ -60,6 +66,14 @@ OPT_clang := $(OPT_release)
 OPT_asan := -O1 -g -fno-omit-frame-pointer $(SAN)
 # Atomic: threads and killed processes must not leave negative counts.
 OPT_cov := -O0 -g --coverage -fprofile-update=atomic
+# The library and the targets are instrumented, mains are libFuzzer's.
+OPT_fuzz := -O1 -g -fno-omit-frame-pointer $(SAN) -fsanitize=fuzzer-no-link
+# What wraps or loses bits without a cast, but for what int.ignore names.
+INT := -fsanitize=integer,implicit-conversion,bounds \
+	-fsanitize-ignorelist=t/fuzz/int.ignore -fno-sanitize-recover=all
+OPT_int := -O1 -g -fno-omit-frame-pointer $(INT)
+LINK_fuzz := $(SAN)
+LINK_int := $(INT)
 LINK_asan := $(SAN)
 LINK_cov := --coverage
 
@@ -83,6 +97,9 @@ BIN_SRC := $(sort $(wildcard bin/vmta-*.c))
 TOOLS := $(foreach s,$(BIN_SRC:bin/%.c=%),\
 	$(if $(word 3,$(subst -, ,$s)),,$s))
 UNIT := $(patsubst %.c,$B/%,$(sort $(wildcard t/unit/*.c t/crash/*.c)))
+FUZZ_MAIN := t/fuzz/replay.c
+FUZZ := $(patsubst %.c,$B/%,$(filter-out $(FUZZ_MAIN),\
+	$(sort $(wildcard t/fuzz/*.c))))
 HELPER_ONE := $(patsubst %.c,$B/%,$(sort $(wildcard t/helper/*.c)))
 HELPER_DIR := $(addprefix $B/,$(sort $(patsubst %/,%,\
 	$(dir $(wildcard t/helper/*/*.c)))))
@@ -94,7 +111,7 @@ C_FILES = $(sort $(wildcard lib/*/*.[ch] bin/*.[ch] t/*/*.[ch] \
 
 # Building --------------------------------------------------------------------
 
-.PHONY: all lib tools units helpers test-programs
+.PHONY: all lib tools units helpers fuzzers test-programs
 all: tools
 ifneq ($(filter release clang,$V),)
 all: $(TOOLS:%=bin/%)
@@ -103,7 +120,8 @@ lib: $(LIB)
 tools: $(TOOLS:%=$B/bin/%)
 units: $(UNIT)
 helpers: $(HELPERS)
-test-programs: all units helpers
+fuzzers: $(FUZZ)
+test-programs: all units helpers fuzzers
 	@:
 
 # The flags of the last build: a change of them (or of CC) builds anew.
@@ -146,6 +164,13 @@ $(UNIT): $B/%: $B/obj/%.o $(LIB)
 	$(link) $(TEST_LIBS) $(LIBS)
 $(HELPER_ONE): $B/%: $B/obj/%.o $(LIB)
 	$(link) $(LIBS)
+ifeq ($V,fuzz)
+$(FUZZ): $B/%: $B/obj/%.o $(LIB)
+	$(link) -fsanitize=fuzzer $(LIBS)
+else
+$(FUZZ): $B/%: $B/obj/%.o $(FUZZ_MAIN:%.c=$B/obj/%.o) $(LIB)
+	$(link) $(LIBS)
+endif
 define helper_rule
 $1: $(patsubst %.c,$B/obj/%.o,$(wildcard $(1:$B/%=%)/*.c)) $(LIB)
 	$$(link) $(LIBS)
@@ -156,12 +181,15 @@ $(foreach h,$(HELPER_DIR),$(eval $(call helper_rule,$h)))
 
 # Dependencies ----------------------------------------------------------------
 
-.PHONY: deps deps-build deps-test deps-lint
+.PHONY: deps deps-build deps-test deps-lint deps-fuzz
 deps: deps-test
 deps-build:
 	@share/deps/install share/deps/build.txt
 deps-test:
 	@share/deps/install share/deps/build.txt share/deps/test.txt
+deps-fuzz:
+	@share/deps/install share/deps/build.txt share/deps/test.txt \
+	    share/deps/fuzz.txt
 deps-lint:
 	@share/deps/install share/deps/build.txt share/deps/test.txt \
 	    share/deps/lint.txt
@@ -170,6 +198,7 @@ deps-lint:
 # These need packages before anything is built: hence the second make.
 
 .PHONY: demo test check quick asan cov mutants peers run-tests
+.PHONY: fuzz valgrind int run-int
 demo: deps-build
 	@$(MAKE) all helpers
 	@VMTA_BUILD=$(CURDIR)/$B share/demo/run
@@ -196,6 +225,25 @@ run-tests:
 asan: deps-test peers
 	@$(MAKE) V=asan test-programs
 	@$(MAKE) V=asan run-tests
+
+# FUZZ_ONLY="reply conf": only these targets.
+FUZZ_TIME ?= 60
+fuzz: deps-fuzz
+	@$(MAKE) V=fuzz fuzzers
+	@FUZZ_TIME=$(FUZZ_TIME) t/fuzz/run $(FUZZ_ONLY)
+
+# The unit tests and the corpora, in other company: clang's integer sanitizer;
+# valgrind's memcheck (uninitialised octets, which ASan does not see).
+UNIT_ONLY = $(patsubst %.c,$B/%,$(sort $(wildcard t/unit/*.c)))
+int: deps-fuzz peers
+	@$(MAKE) V=int test-programs
+	@$(MAKE) V=int run-int
+run-int:
+	@$(MAKE) TEST_FILES="$(UNIT_ONLY) t/0300-fuzz-corpus.bats" run-tests
+
+valgrind: deps-fuzz
+	@$(MAKE) test-programs
+	@VMTA_BUILD=$(CURDIR)/$B t/fuzz/valgrind
 
 # Each deliberate defect of t/mutants/ must be noticed by its test.
 mutants: deps-test peers

@@ -26,6 +26,7 @@
 #include "base/esc.h"
 #include "base/stamp.h"
 #include "base/unit.h"
+#include "spool/batch.h"
 
 /* How a member is written. */
 enum col_kind {
@@ -411,7 +412,8 @@ parse_col(const struct col *c, const char *s, struct acct_record *r)
 
 	switch (c->kind) {
 	case KIND_STATE:
-		if (strlen(s) > 1)
+		/* it may go into a batch, which another one would spoil */
+		if (*s != '\0' && (s[1] != '\0' || !batch_state_valid(*s)))
 			return (-1);
 		*member = *s;
 		return (0);

@@ -7,6 +7,8 @@
 
 #include "base/esc.h"
 
+#define ESC_NUL "\xc0\x80" /* a NUL inside a C string */
+
 size_t
 esc_utf8(const char *s, size_t n)
 {
@@ -60,6 +62,28 @@ esc_is_hostile(const char *p, size_t len)
 	    (u[1] == 0x81 && u[2] >= 0xa6 && u[2] <= 0xa9));
 }
 
+/* Do the n bytes at p begin with a NUL of esc_string? */
+static bool
+esc_is_nul(const char *p, size_t n)
+{
+	return (n >= 2 && memcmp(p, ESC_NUL, 2) == 0);
+}
+
+void
+esc_string(struct buf *b, const char *p, size_t n)
+{
+	const char *end = p + n, *nul;
+
+	for (; p < end; p = nul + 1) {
+		nul = memchr(p, '\0', (size_t)(end - p));
+		if (nul == NULL)
+			nul = end;
+		buf_add(b, p, (size_t)(nul - p));
+		if (nul < end)
+			buf_adds(b, ESC_NUL);
+	}
+}
+
 void
 esc_line(struct buf *b, const char *p, size_t n)
 {
@@ -72,7 +96,10 @@ esc_line(struct buf *b, const char *p, size_t n)
 		    esc_is_hostile(p, len);
 		if (len == 0)
 			len = 1;
-		if (*p == '\\')
+		if (esc_is_nul(p, n)) {
+			buf_adds(b, "\\x00");
+			len = 2;
+		} else if (*p == '\\')
 			buf_adds(b, "\\\\");
 		else if (!bad)
 			buf_add(b, p, len);
@@ -122,7 +149,10 @@ esc_json(struct buf *b, const char *p, size_t n)
 	buf_addc(b, '"');
 	for (; n > 0; p += len, n -= len) {
 		len = esc_utf8(p, n);
-		if (len == 0) {
+		if (esc_is_nul(p, n)) {
+			len = 2;
+			buf_adds(b, "\\u0000");
+		} else if (len == 0) {
 			len = 1;
 			buf_adds(b, "\\ufffd");
 		} else if (*p == '"' || *p == '\\')

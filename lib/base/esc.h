@@ -17,6 +17,12 @@ void esc_line(struct buf *b, const char *p, size_t n);
  * them (a backslash that begins nothing).
  */
 int esc_unline(struct buf *b, const char *p, size_t n);
+/*
+ * Append n bytes to what is to be a C string: a NUL, which would end it,
+ * becomes C0 80. That is no UTF-8, and esc_line and esc_json show it as the
+ * NUL that it was.
+ */
+void esc_string(struct buf *b, const char *p, size_t n);
 /* Append n bytes as a JSON string with its quotes (RFC 8259). */
 void esc_json(struct buf *b, const char *p, size_t n);
 /* Length of the UTF-8 sequence at s (1 to 4), 0 if it is none. */

@@ -100,13 +100,19 @@ loop_gone(uv_handle_t *h)
 	free(h);
 }
 
+/*
+ * After an error libuv watches no more, but there may be more to read before
+ * it (a reply, and a reset behind it): so it is told to go on.
+ */
 static void
 loop_on_io(uv_poll_t *h, int status, int events)
 {
 	struct loop_io *io = (struct loop_io *)h;
 
-	if (status < 0)
+	if (status < 0) {
+		(void)uv_poll_start(h, io->events, loop_on_io);
 		events = UV_READABLE | UV_WRITABLE;
+	}
 	io->cb(io->arg, (events & UV_READABLE) != 0,
 	    (events & UV_WRITABLE) != 0);
 }

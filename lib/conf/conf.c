@@ -184,7 +184,7 @@ conf_quick_spool(struct sys *sys, const char *file, char **ret_abs)
 	struct tree t;
 	struct stat st;
 	ssize_t n = -1;
-	int fd;
+	int fd, found;
 
 	tree_init(&t);
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -193,8 +193,11 @@ conf_quick_spool(struct sys *sys, const char *file, char **ret_abs)
 		n = sys_pread_all(sys, fd,
 		    buf_room(&data, (size_t)st.st_size + 1), (size_t)st.st_size,
 		    0);
-		if (n > 0 && lex_spool(data.p, (size_t)n, &spool) == 0)
+		found = n > 0 ? lex_spool(data.p, (size_t)n, &spool) : -1;
+		if (found == 0)
 			buf_adds(&spool, "spool");
+		if (found == -1)
+			n = -1;
 	}
 	if (fd != -1)
 		(void)close(fd);

@@ -444,11 +444,17 @@ lex_unquote(const struct lex *l, struct buf *ret_text)
 		return;
 	}
 	for (p++, end--; p < end; p++) {
-		if (*p == '\\' &&
-		    (quote == '"' || p[1] == '\'' || p[1] == '\\'))
+		if (*p == '\\' && (p[1] == '\'' || p[1] == '\\'))
 			p++;
 		buf_addc(ret_text, *p);
 	}
+}
+
+/* Would libconfuse make another text of it than lex_unquote? */
+static bool
+lex_is_escaped(const struct lex *l)
+{
+	return (*l->word == '"' && memchr(l->word, '\\', l->len) != NULL);
 }
 
 int
@@ -460,6 +466,8 @@ lex_spool(const char *p, size_t n, struct buf *ret_spool)
 
 	while ((t = lex_token(&l)) != T_END && t != T_ERROR) {
 		if (t == T_WORD && stage == 2) {
+			if (lex_is_escaped(&l))
+				return (-1);
 			lex_unquote(&l, ret_spool);
 			return (1);
 		}

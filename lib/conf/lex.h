@@ -16,7 +16,7 @@ int lex_clean(const char *p, size_t n, unsigned file, struct buf *ret_clean,
 /*
  * The value of `spool =` at the top level of p[0..n]: appended to
  * ret_spool. 1 when it is there, 0 when not (or the text is no
- * configuration).
+ * configuration), -1 when only the parser can tell (escapes).
  */
 int lex_spool(const char *p, size_t n, struct buf *ret_spool);
 /* Split the tag off: the text behind it, and the numbers. */

@@ -309,8 +309,9 @@ add_data(struct bsmtp *b, const char *p, size_t n)
 {
 	size_t max = b->opts.max_size, len = b->txn.data.len;
 
+	/* the line of its MAIL: where it is too much depends on the cuts */
 	if (!b->dead && max > 0 && (n > max || len > max - n))
-		refuse(b, b->lineno, "message too large");
+		refuse(b, b->txn.line, "message too large");
 	if (!b->dead)
 		buf_add(&b->txn.data, p, n);
 }

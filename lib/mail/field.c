@@ -143,22 +143,26 @@ field_add(struct buf *b, const char *name, const char *value, size_t n,
 
 /*
  * Where to fold a line longer than max, which does not end in a blank: before
- * the last blank that follows text; 0: nowhere.
+ * the last blank that follows text, behind the first `keep` octets; 0:
+ * nowhere.
  */
 static size_t
-fold_point(const char *p, size_t max)
+fold_point(const char *p, size_t keep, size_t max)
 {
 	size_t i;
 
-	for (i = max; i > 0; i--)
+	for (i = max; i > 0 && i >= keep; i--)
 		if (is_blank(p[i]) && !is_blank(p[i - 1]))
 			return (i);
 	return (0);
 }
 
-/* Append one line of n octets without its CRLF, folded if need be. */
+/*
+ * Append one line of n octets without its CRLF, folded if need be, but not
+ * in its first `keep` octets.
+ */
 static int
-fold_line(const char *p, size_t n, size_t max, struct buf *out,
+fold_line(const char *p, size_t n, size_t keep, size_t max, struct buf *out,
     struct verr *err)
 {
 	size_t i;
@@ -167,13 +171,14 @@ fold_line(const char *p, size_t n, size_t max, struct buf *out,
 		while (n > 0 && is_blank(p[n - 1]))
 			n--;
 	while (n > max) {
-		if ((i = fold_point(p, max)) == 0)
+		if ((i = fold_point(p, keep, max)) == 0)
 			return (verr_set(err, VEX_DATA,
 			    "header line over %zu octets", max));
 		buf_add(out, p, i);
 		buf_add(out, "\r\n", 2);
 		p += i;
 		n -= i;
+		keep = 0;
 	}
 	buf_add(out, p, n);
 	buf_add(out, "\r\n", 2);
@@ -184,16 +189,17 @@ int
 field_fold(const struct field *f, size_t max, struct buf *out, struct verr *err)
 {
 	const char *p = f->line, *end = f->line + f->line_len, *q;
-	size_t n;
+	/* a name and its colon stay together, whatever blanks are between */
+	size_t keep = (size_t)(f->value - f->line), n;
 
-	for (; p < end; p = q) {
+	for (; p < end; p = q, keep = 0) {
 		q = line_end(p, end);
 		n = (size_t)(q - p);
 		if (p[n - 1] == '\n')
 			n--;
 		if (n > 0 && p[n - 1] == '\r')
 			n--;
-		if (fold_line(p, n, max, out, err) == -1)
+		if (fold_line(p, n, keep, max, out, err) == -1)
 			return (-1);
 	}
 	return (0);

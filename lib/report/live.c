@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/sys.h"
+#include "base/unit.h"
 #include "conf/conf.h"
 #include "report/live.h"
 #include "shape/netcheck.h"
@@ -66,16 +68,20 @@ said_line(struct live *l, char *line)
 {
 	char *conns = strchr(line, ' '), *why;
 	struct said *s;
+	int64_t n;
 
 	if (conns == NULL || (why = strchr(conns + 1, ' ')) == NULL)
 		return;
 	*conns++ = '\0';
 	*why++ = '\0';
+	if (unit_int(conns, &n) == -1 || n > UINT_MAX)
+		return; /* damaged */
 	if ((s = map_get(&l->said, line)) == NULL) {
 		s = xcalloc(1, sizeof(*s));
 		(void)map_put(&l->said, line, s);
 	}
-	s->conns += (unsigned int)strtoul(conns, NULL, 10);
+	if (__builtin_add_overflow(s->conns, (unsigned int)n, &s->conns))
+		s->conns = UINT_MAX;
 	if (s->why == NULL && strcmp(why, "-") != 0)
 		s->why = xstrdup(why);
 }

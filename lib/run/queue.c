@@ -264,6 +264,13 @@ queue_next(const struct queue *q)
 	return (top != NULL && top->due < q->more_at ? top->due : q->more_at);
 }
 
+void
+queue_rewind(struct queue *q)
+{
+	q->target = 0;
+	q->hope = false;
+}
+
 const char *
 queue_why(enum queue_block b)
 {

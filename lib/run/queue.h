@@ -73,6 +73,7 @@ struct queue {
 	struct route *route; /* NULL: to be looked up */
 	uint64_t lookup;     /* a look-up under way, 0: none */
 	size_t target;	     /* which target of the route is tried next */
+	bool hope;	     /* one before it failed, but did not say 5xx */
 
 	int64_t hold_until; /* monotonic ms: no new connection before */
 	uint32_t seen;	    /* recipients of late, */
@@ -118,6 +119,8 @@ int64_t queue_next(const struct queue *q);
 void queue_wait_slot(struct worker *w, struct queue *q);
 /* Ask the scheduler to look at q (again). */
 void queue_kick(struct worker *w, struct queue *q);
+/* Try the first target of its route next. */
+void queue_rewind(struct queue *q);
 /* A word for enum queue_block, as reports show it. */
 const char *queue_why(enum queue_block b);
 

@@ -166,7 +166,7 @@ result_diag(const struct smtp_result *r, struct buf *b)
 		buf_adds(b, "ambiguous: ");
 	if (r->code > 0)
 		buf_addf(b, "%d ", r->code);
-	buf_add(b, r->text, r->text_len);
+	esc_string(b, r->text, r->text_len);
 }
 
 /* Was nothing of this transaction ever answered, on a connection that had

@@ -139,7 +139,7 @@ route_attach(struct worker *w, struct queue *q, struct dns_route *dns)
 		route_unref(w, q->route);
 	}
 	q->route = r;
-	q->target = 0;
+	queue_rewind(q);
 }
 
 /* What DNS says about mail that can never be sent (or not now). */

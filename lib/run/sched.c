@@ -182,7 +182,7 @@ sched_open(struct worker *w, struct queue *q)
 	if (!queue_has_work(w, q))
 		return (false); /* the batches in the plan are not there */
 	if (src == NULL) {
-		q->target = 0;
+		queue_rewind(q);
 		route_drop(w, q);
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
 		return (false);

@@ -90,7 +90,7 @@ sess_cause(const struct sess *s, const struct smtp_failure *why,
 {
 	if (why->code > 0)
 		buf_addf(text, "%d ", why->code);
-	esc_line(text, why->text, why->text_len);
+	esc_string(text, why->text, why->text_len);
 	*ret_cause = (struct retry_cause) {
 		.status = smtp_status_text(&why->status, status),
 		.text = buf_str(text),
@@ -102,9 +102,17 @@ sess_cause(const struct sess *s, const struct smtp_failure *why,
 	};
 }
 
+/* Was it a greeting that takes no mail (RFC 5321 3.1, RFC 7504)? */
+static bool
+sess_unwanted(const struct retry_cause *cause)
+{
+	return (cause->code >= 500 && strcmp(cause->stage, "greeting") == 0);
+}
+
 /*
  * A target of a route is no good just now: the next one, or the queue's
- * clock. That of a route that q has left says nothing (any more).
+ * clock. That of a route that q has left says nothing (any more). Mail
+ * bounces by a 5xx greeting only when all targets said so.
  */
 static void
 sess_target_failed(struct worker *w, struct queue *q, const struct route *r,
@@ -116,18 +124,17 @@ sess_target_failed(struct worker *w, struct queue *q, const struct route *r,
 		q->hold_until = loop_now(w->loop) + SESS_HOLD_MS;
 		return;
 	}
-	if (cause->code >= 500 && q->set->bounce_upon_5xx_greeting &&
-	    strcmp(cause->stage, "greeting") == 0) {
-		retry_bounce_queue(w, q, cause, 0);
-		return;
-	}
+	q->hope = q->hope || !sess_unwanted(cause);
 	if (target == q->target)
 		q->target++;
-	if (q->target >= r->dns->n) {
+	if (q->target < r->dns->n)
+		return;
+	if (q->set->bounce_upon_5xx_greeting && !q->hope)
+		retry_bounce_queue(w, q, cause, 0);
+	else
 		retry_queue_failed(w, q, cause);
-		route_drop(w, q);
-		q->target = 0;
-	}
+	route_drop(w, q);
+	queue_rewind(q);
 }
 
 /* Does no way lead to the target (IPv6, say), and another one is left? */
@@ -171,9 +178,10 @@ sess_broke(struct sess *s, const struct smtp_failure *why)
 		q->n_ready--;
 	else
 		q->n_starting--;
-	if (sess_no_way(s, why))
+	if (sess_no_way(s, why)) {
 		q->target++; /* another address may be in reach */
-	else if (why->blame == SMTP_BLAME_LOCAL)
+		q->hope = true;
+	} else if (why->blame == SMTP_BLAME_LOCAL)
 		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
 	else if (why->blame == SMTP_BLAME_SOURCE || sess_source_gone(s))
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SESS_LOCAL_MS);
@@ -260,12 +268,13 @@ sess_on_trace(void *arg, struct smtp_conn *c, char dir, const char *p, size_t n)
 {
 	struct sess *s = arg;
 	char mark[2] = { dir, '\0' };
-	char *text = xstrndup(p, n);
+	struct buf text = BUF_INIT;
 
 	(void)c;
+	esc_string(&text, p, n);
 	log_event(LOG_LV_INFO, "smtp", "queue", s->queue->name, "session",
-	    s->id, "dir", mark, "line", text, NULL);
-	free(text);
+	    s->id, "dir", mark, "line", buf_str(&text), NULL);
+	buf_release(&text);
 }
 
 static const struct smtp_events sess_events = {
@@ -519,11 +528,6 @@ sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
 	ret_set->command = c->command_timeout;
 	ret_set->data_send = c->data_send_timeout;
 	ret_set->data_end = c->smtp_data_termination_timeout;
-	ret_set->reply = c->smtp_data_termination_timeout;
-	if (ret_set->reply < c->command_timeout)
-		ret_set->reply = c->command_timeout;
-	if (ret_set->reply < c->smtp_greeting_timeout)
-		ret_set->reply = c->smtp_greeting_timeout;
 	ret_set->ignore_8bitmime = c->ignore_8bitmime;
 	ret_set->ignore_chunking = c->ignore_chunking || q->route->no_chunking;
 	ret_set->ignore_pipelining = c->ignore_pipelining;

@@ -7,10 +7,10 @@
  * function. Those functions only write (and may ask may_end); whatever they
  * find broken is told from the next turn of the loop.
  *
- * One timer serves all waits. For a reply there are two limits: the silence
- * since the last octet, and a ceiling for the whole of it. In one flight the
- * answers may all come after the content was handled, so then each of them
- * has the time of the last.
+ * One timer serves all waits. A reply has one limit, from the wait for its
+ * first octet to its last line, however many octets come meanwhile. In one
+ * flight the answers may all come after the content was handled, so then each
+ * of them has the time of the last.
  *
  * A timer that fires late (a stopped process, a busy machine) must not break
  * a session whose answer is there: the socket is looked at once more.
@@ -32,7 +32,6 @@ smtp_settings_init(struct smtp_settings *set)
 		.command = 300000,
 		.data_send = 180000,
 		.data_end = 600000,
-		.reply = 600000,
 		.message = 0,
 		.quit = 5000,
 	};
@@ -88,17 +87,15 @@ static int64_t
 conn_reply_time(const struct smtp_conn *c)
 {
 	enum smtp_verb verb = c->flight[c->f_head].verb;
-	int64_t silence, whole;
+	int64_t whole;
 
 	if (verb == SMTP_V_GREETING)
-		silence = c->set.greeting;
+		whole = c->set.greeting;
 	else if (verb == SMTP_V_END || c->txn.end_sent)
-		silence = c->set.data_end;
+		whole = c->set.data_end;
 	else
-		silence = c->set.command;
-	whole = c->set.reply > silence ? c->set.reply : silence;
-	whole -= loop_now(c->loop) - c->reply_since;
-	return (silence < whole ? silence : whole);
+		whole = c->set.command;
+	return (whole - (loop_now(c->loop) - c->reply_since));
 }
 
 /* Milliseconds until the socket must have taken something. */
@@ -129,9 +126,11 @@ conn_arm(struct smtp_conn *c)
 	if (c->blocked) {
 		if (c->wrote || c->wait != SMTP_W_WRITE)
 			conn_wait(c, SMTP_W_WRITE, conn_write_time(c));
-	} else if (awaited > 0)
+	} else if (awaited > 0) {
+		if (c->wait == SMTP_W_WRITE) /* only now the peer has it all */
+			c->reply_since = loop_now(c->loop);
 		conn_wait(c, SMTP_W_REPLY, conn_reply_time(c));
-	else if (c->wait != SMTP_W_NONE) {
+	} else if (c->wait != SMTP_W_NONE) {
 		c->wait = SMTP_W_NONE;
 		loop_timer_stop(c->timer);
 	}

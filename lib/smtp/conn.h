@@ -49,12 +49,10 @@ struct smtp_source {
 /* Milliseconds, > 0 unless said otherwise. Copied. */
 struct smtp_settings {
 	int64_t connect;
-	int64_t greeting;  /* silence before the greeting */
-	int64_t command;   /* silence before an answer to a command */
+	int64_t greeting;  /* the greeting, to its last line */
+	int64_t command;   /* a whole answer to a command */
 	int64_t data_send; /* no progress in sending */
-	int64_t data_end;  /* silence before the answer to the end of data */
-	int64_t reply;	   /* ceiling for a whole answer, from the wait for
-			      its first octet; at least the times above */
+	int64_t data_end;  /* the whole answer to the end of data */
 	int64_t message;   /* ceiling for sending one content; 0: none */
 	int64_t quit;	   /* wait for the answer to QUIT */
 	bool ignore_8bitmime;

@@ -32,10 +32,6 @@ smtp_on_greeting(struct smtp_conn *c, const struct smtp_reply *r)
 		smtp_conn_fail_reply(c, r);
 		return;
 	}
-	if (smtp_conn_surplus(c)) {
-		smtp_conn_fail_protocol(c, "server talks before EHLO");
-		return;
-	}
 	greet_say(c, SMTP_V_EHLO);
 }
 

@@ -117,6 +117,18 @@ conn_dispatch(struct smtp_conn *c, struct smtp_flight f,
 	}
 }
 
+/*
+ * Is there an answer more than there were commands, so that one of them was
+ * not for the command that it seems to be for? Only what is said to the end of
+ * data stands nevertheless: nothing follows from it.
+ */
+static bool
+conn_ahead(const struct smtp_conn *c, struct smtp_flight f)
+{
+	return (f.verb != SMTP_V_END && f.verb != SMTP_V_BDAT &&
+	    smtp_conn_flights(c) == 0 && smtp_conn_surplus(c));
+}
+
 /* One whole reply. */
 static void
 conn_reply(struct smtp_conn *c, const struct smtp_reply *r)
@@ -136,6 +148,10 @@ conn_reply(struct smtp_conn *c, const struct smtp_reply *r)
 	if (c->state == SMTP_S_QUIT) {
 		if (f.verb == SMTP_V_QUIT)
 			smtp_conn_die(c);
+		return;
+	}
+	if (conn_ahead(c, f)) {
+		smtp_conn_fail_protocol(c, "more answers than commands");
 		return;
 	}
 	conn_dispatch(c, f, r);

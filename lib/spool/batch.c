@@ -357,6 +357,12 @@ batch_slot(const struct batch *b, uint32_t slot, struct batch_slot *ret_s)
 }
 
 bool
+batch_state_valid(char state)
+{
+	return (state != '\0' && strchr("-thHdb", state) != NULL);
+}
+
+bool
 batch_state_final(char state)
 {
 	return (state == BATCH_DELIVERED || state == BATCH_BOUNCED);

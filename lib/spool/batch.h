@@ -143,7 +143,8 @@ uint32_t batch_msg_slots(const struct batch *b, uint32_t msg,
     uint32_t *ret_first);
 /* The numbers of a slot (slot < batch_slots). */
 void batch_slot(const struct batch *b, uint32_t slot, struct batch_slot *ret_s);
-/* Final: delivered or bounced. Held: h or H. */
+/* One of enum batch_state? Final: delivered or bounced. Held: h or H. */
+bool batch_state_valid(char state);
 bool batch_state_final(char state);
 bool batch_state_held(char state);
 /* The name that fits the present states. */

@@ -159,21 +159,31 @@ reply_flight(struct control_reply *rep, const char *value)
 	free(queue);
 }
 
+/* Add a number; what is too much (a damaged reply) stays at the limit. */
+static void
+reply_count(uint64_t *sum, const char *value)
+{
+	int64_t n;
+
+	if (unit_int(value, &n) == 0 &&
+	    __builtin_add_overflow(*sum, (uint64_t)n, sum))
+		*sum = UINT64_MAX;
+}
+
 /* A line of a reply, added to the sum. */
 static void
 reply_line(void *arg, const char *key, const char *value)
 {
 	struct control_reply *rep = arg;
-	int64_t n;
 
 	if (strcmp(key, "vmta") == 0)
 		control_reply_vmta(rep, value);
 	else if (strcmp(key, "flight") == 0)
 		reply_flight(rep, value);
-	else if (strcmp(key, "matched") == 0 && unit_int(value, &n) == 0)
-		rep->matched += (uint64_t)n;
-	else if (strcmp(key, "changed") == 0 && unit_int(value, &n) == 0)
-		rep->changed += (uint64_t)n;
+	else if (strcmp(key, "matched") == 0)
+		reply_count(&rep->matched, value);
+	else if (strcmp(key, "changed") == 0)
+		reply_count(&rep->changed, value);
 }
 
 /* A walk over control/. */

@@ -224,7 +224,7 @@ parse_fields(struct batch *b, char *f, struct bslot *s)
 	uint64_t attempts;
 	size_t n;
 
-	if (strchr("-thHdb", f[0]) == NULL)
+	if (!batch_state_valid(f[0]))
 		return (-1);
 	s->state = f[0];
 	s->attempts = parse_digits(f + 2, 3, &attempts) == 0 ?
@@ -415,10 +415,10 @@ parse_trim(struct batch *b)
 int
 batch_parse(struct batch *b, char *p, size_t n, const char **ret_why)
 {
-	size_t end = n - BATCH_INDEX_LEN, len;
+	size_t end = n > BATCH_INDEX_LEN ? n - BATCH_INDEX_LEN : 0, len;
 	uint64_t want;
 
-	if (n < BATCH_FIRST_LEN + BATCH_INDEX_LEN + 1 || p[end - 1] != '\n' ||
+	if (end < BATCH_FIRST_LEN + 1 || p[end - 1] != '\n' ||
 	    memcmp(p + end, "INDEX ", 6) != 0 || p[n - 1] != '\n') {
 		*ret_why = "no INDEX line where it should be";
 		return (-1);

@@ -79,7 +79,7 @@ retry_state_read(struct spool *sp, const char *vmta, const char *domain,
 	struct buf b = BUF_INIT;
 	int fd, rc;
 
-	*ret_st = (struct retry_state) { 0 };
+	*ret_st = (struct retry_state) { .escaped = true };
 	fd = retry_dir(sp, vmta, domain, false, err);
 	if (fd == -1)
 		return (errno == ENOENT ? 1 : -1);
@@ -104,14 +104,17 @@ retry_state_release(struct retry_state *st)
 	*st = (struct retry_state) { 0 };
 }
 
-/* `key: text`, escaped, unless there is none. */
+/* `key: text`, escaped unless it is already, unless there is none. */
 static void
-retry_add(struct buf *b, const char *key, const char *text)
+retry_add(struct buf *b, const char *key, const char *text, bool escaped)
 {
 	if (text == NULL || *text == '\0')
 		return;
 	buf_addf(b, "%s: ", key);
-	esc_line(b, text, strnlen(text, STATE_TEXT_MAX));
+	if (escaped)
+		buf_adds(b, text);
+	else
+		esc_line(b, text, strnlen(text, STATE_TEXT_MAX));
 	buf_addc(b, '\n');
 }
 
@@ -127,9 +130,9 @@ retry_state_write(struct spool *sp, const char *vmta, const char *domain,
 		return (-1);
 	buf_addf(&b, "vmta-retry 1\nstep: %u\nnext: %s\nsince: %s\n", st->step,
 	    stamp_name(st->next, next), stamp_name(st->since, since));
-	retry_add(&b, "status", st->status);
-	retry_add(&b, "host", st->host);
-	retry_add(&b, "error", st->error);
+	retry_add(&b, "status", st->status, st->escaped);
+	retry_add(&b, "host", st->host, st->escaped);
+	retry_add(&b, "error", st->error, st->escaped);
 	rc = store_put(sp, fd, domain, b.p, b.len, false, err);
 	(void)sp->sys->close(sp->sys, fd);
 	buf_release(&b);

@@ -21,14 +21,15 @@ struct retry_state {
 	int64_t since;	 /* first failure without a delivery since */
 	char status[12]; /* `4.4.1` */
 	char *host;	 /* `mx (ip)` */
-	char *error;	 /* one line, control bytes escaped as they are read */
+	char *error;	 /* one line */
+	bool escaped;	 /* host and error are, since they were read */
 };
 
 /* 0: read (free with retry_state_release), 1: there is none, -1. */
 int retry_state_read(struct spool *sp, const char *vmta, const char *domain,
     struct retry_state *ret_st, struct verr *err);
 void retry_state_release(struct retry_state *st);
-/* Replace it at once; not synced. Texts are escaped. 0 or -1. */
+/* Replace it at once; not synced. Texts are escaped, once. 0 or -1. */
 int retry_state_write(struct spool *sp, const char *vmta, const char *domain,
     const struct retry_state *st, struct verr *err);
 /* Remove it; that there is none is no error. 0 or -1. */

@@ -272,8 +272,9 @@ static void
 test_bad_values(void **state)
 {
 	static const char *const rows[] = { "x,,,,", "d,yesterday,,,",
-		"d,,-1,,", "d,,4294967296,,", "d,,,dd,", "d,,,d,12x",
-		"d,,,d,99999999999999999999", "d,\"a,,,", "D,,,,", "" };
+		"d,,-1,,", "d,,4294967296,,", "d,,,dd,", "d,,,Z,", "d,,,\xff,",
+		"d,,,d,12x", "d,,,d,99999999999999999999", "d,\"a,,,", "D,,,,",
+		"" };
 	char head[] = "type,timeLogged,slot,state,attempts";
 	struct acct_record r;
 	struct record_map m;

@@ -1,7 +1,9 @@
 /* Maps and heaps against plain models, ids, whole files, the log, the loop. */
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -294,6 +296,70 @@ test_loop(void **state)
 	(void)close(fd[1]);
 }
 
+/* A connected pair over TCP. */
+static void
+tcp_pair(int fd[2])
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	socklen_t len = sizeof(to);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(listener, (struct sockaddr *)&to, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&to, &len),
+	    0);
+	fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd[0], (struct sockaddr *)&to, len), 0);
+	fd[1] = accept(listener, NULL, NULL);
+	assert_true(fd[1] >= 0);
+	(void)close(listener);
+}
+
+static void
+on_reset(void *arg, bool readable, bool writable)
+{
+	struct counts *c = arg;
+	char byte;
+
+	(void)writable;
+	assert_true(readable);
+	if (read(c->fd, &byte, 1) == 1)
+		c->io++;
+	else {
+		assert_int_equal(errno, ECONNRESET);
+		c->done++;
+	}
+}
+
+/* P03: octets and a reset behind them: one by one, and then the reset. */
+static void
+test_loop_reset(void **state)
+{
+	struct linger now = { 1, 0 };
+	struct counts c = { 0 };
+	struct loop_io *io;
+	int fd[2];
+
+	(void)state;
+	c.loop = loop_new();
+	tcp_pair(fd);
+	c.fd = fd[0];
+	assert_int_equal(write(fd[1], "220", 3), 3);
+	assert_int_equal(setsockopt(fd[1], SOL_SOCKET, SO_LINGER, &now,
+			     sizeof(now)),
+	    0);
+	(void)close(fd[1]);
+	io = loop_io_new(c.loop, fd[0], on_reset, &c);
+	loop_io_want(io, true, false);
+	while (c.done == 0)
+		loop_turn(c.loop, true);
+	assert_int_equal(c.io, 3);
+	loop_io_free(io);
+	loop_free(c.loop);
+	(void)close(fd[0]);
+}
+
 int
 main(void)
 {
@@ -304,6 +370,7 @@ main(void)
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_loop_reset),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

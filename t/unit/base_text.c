@@ -35,7 +35,8 @@ test_esc_line(void **state)
 		{ "\xe2\x81\xa6", 3, "\\xe2\\x81\\xa6" },
 		{ "\xe2\x80\xa8", 3, "\\xe2\\x80\\xa8" },
 		{ "\xe2\x82\xac", 3, "\xe2\x82\xac" }, { "\x7f", 1, "\\x7f" },
-		{ "%n%s", 4, "%n%s" }, { "", 0, "" } };
+		{ "%n%s", 4, "%n%s" }, { "", 0, "" },
+		{ "a\xc0\x80z\xc0", 5, "a\\x00z\\xc0" } };
 	struct buf b = BUF_INIT;
 	size_t i;
 
@@ -46,6 +47,24 @@ test_esc_line(void **state)
 		assert_string_equal(buf_str(&b), row[i].out);
 	}
 	buf_release(&b);
+}
+
+/* P11: a NUL does not end a text. */
+static void
+test_esc_string(void **state)
+{
+	struct buf b = BUF_INIT, line = BUF_INIT;
+
+	(void)state;
+	esc_string(&b, "\0a\0\0\xff\\b\0", 8);
+	esc_line(&line, buf_str(&b), strlen(buf_str(&b)));
+	assert_string_equal(buf_str(&line), "\\x00a\\x00\\x00\\xff\\\\b\\x00");
+	buf_clear(&line);
+	esc_json(&line, buf_str(&b), strlen(buf_str(&b)));
+	assert_string_equal(buf_str(&line),
+	    "\"\\u0000a\\u0000\\u0000\\ufffd\\\\b\\u0000\"");
+	buf_release(&b);
+	buf_release(&line);
 }
 
 static void
@@ -167,6 +186,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_esc_line),
+		cmocka_unit_test(test_esc_string),
 		cmocka_unit_test(test_esc_json),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_csv),

@@ -285,6 +285,31 @@ test_spool(void **state)
 	assert_int_equal(image_inode(), 0);
 }
 
+/* Escapes that only libconfuse knows: no image is looked for elsewhere. */
+static void
+test_spool_escaped(void **state)
+{
+	struct conf *c;
+	int i;
+
+	(void)state;
+	assert_int_equal(mkdir(in_scratch("sp2"), 0700), 0);
+	assert_int_equal(mkdir(in_scratch("sp2/state"), 0700), 0);
+	put_file(MAIN, "spool = 'sx702'\n");
+	assert_int_equal(mkdir(in_scratch("sx702"), 0700), 0);
+	assert_int_equal(mkdir(in_scratch("sx702/state"), 0700), 0);
+	conf_unref(open_main());
+	put_file(MAIN, "spool = \"s\\x702\"\n");
+	for (i = 0; i < 2; i++) {
+		c = open_main();
+		assert_null(conf_stale(c));
+		assert_string_equal(conf_spool(c), in_scratch("sp2"));
+		conf_unref(c);
+	}
+	put_file(MAIN, "spool = \"s\\x702\" bogus = 1\n");
+	assert_int_equal(conf_open(sys_real(), in_scratch(MAIN), &c, NULL), -1);
+}
+
 /* No state directory, or a file as new as now: it works without an image. */
 static void
 test_not_stored(void **state)
@@ -335,6 +360,7 @@ main(void)
 		SCRATCH_TEST(test_untrusted),
 		SCRATCH_TEST(test_other_main),
 		SCRATCH_TEST(test_spool),
+		SCRATCH_TEST(test_spool_escaped),
 		SCRATCH_TEST(test_not_stored),
 		SCRATCH_TEST(test_default_path),
 	};

@@ -380,6 +380,24 @@ test_long_header(void **state)
 	assert_string_equal(err.text, "line 2: header line over 998 octets");
 	message_release(&m);
 
+	/* never between a name and its colon */
+	buf_clear(&in);
+	repeat(&in, 'n', 500);
+	buf_adds(&in, " :");
+	repeat(&in, 'x', 700);
+	assert_int_equal(run(&m, &plain, in.p, in.len, 0, &err), -1);
+	message_release(&m);
+	buf_adds(&in, " y");
+	assert_int_equal(run(&m, &plain, in.p, in.len, 0, &err), -1);
+	message_release(&m);
+	buf_clear(&in);
+	repeat(&in, 'n', 500);
+	buf_adds(&in, " : ");
+	repeat(&in, 'x', 700);
+	assert_int_equal(run(&m, &plain, in.p, in.len, 0, &err), 0);
+	assert_non_null(strstr(m.text.p, "n :\r\n xx"));
+	message_release(&m);
+
 	buf_clear(&in);
 	buf_adds(&in, "Bcc: ");
 	repeat(&in, 'x', 5000);

@@ -207,7 +207,6 @@ test_greeting_late(void **state)
 		p = peer_new(script[i]);
 		p->set.greeting = i < 2 ? 20 : 100000;
 		p->set.command = i < 2 ? 100000 : 20;
-		p->set.reply = 20;
 		peer_connect(p);
 		peer_wait_end(p);
 		assert_int_equal(p->n_failed, 1);
@@ -219,7 +218,6 @@ test_greeting_late(void **state)
 	}
 	p = peer_new(silent);
 	p->set.greeting = 20;
-	p->set.reply = 20;
 	peer_connect(p);
 	(void)send(p->fd, "220 ", 4, MSG_NOSIGNAL);
 	while (p->c != NULL) { /* 60,000 turns take longer than 20 ms */

@@ -237,6 +237,12 @@ test_retry(void **state)
 	assert_string_equal(got.status, "4.4.1");
 	assert_string_equal(got.host, host);
 	assert_string_equal(got.error, "bad\\x0aline \\x1b[31m");
+	/* and as often as it is read and written */
+	assert_ok(retry_state_write(sp, "news", domain, &got, &t_err));
+	retry_state_release(&got);
+	assert_ok(retry_state_read(sp, "news", domain, &got, &t_err));
+	assert_string_equal(got.host, host);
+	assert_string_equal(got.error, "bad\\x0aline \\x1b[31m");
 	retry_state_release(&got);
 	put("state/retry/news/broken.example", "vmta-retry 1\nstep: 4");
 	assert_int_equal(retry_state_read(sp, "news", "broken.example", &got,
