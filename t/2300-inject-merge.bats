@@ -217,7 +217,70 @@ sink_conf() {
 	merge_refused 65 'may not use this sender'
 }
 
-@test "V24: what values may not do: headers, brackets, dots, boundaries" {
+@test "V02: envelopes from a list: what cannot be is refused, all of it" {
+	local long
+	long=$(printf 'x%.0s' {1..250})
+	printf 'To: [email]\n\n[*envid]\n' >"$T"
+	{
+		printf 'email,*from,*envid,*jobid,*vmta\n'
+		printf '"a\r\nRCPT TO:<b@x.example>",,,,\n"a@x.exa\nmple",,,,\n'
+		printf '<a@x.example> x,,,,\na@x.example>,,,,\n'
+		printf '%s@x.example,,,,\na\0@x.example,,,,\n' "$long"
+		printf 'a@x.example,"s@y.example\n",,,\n'
+		printf 'a@x.example,s@y.example> SIZE=1,,,\n'
+		printf 'a@x.example,,"e\rv",,\na@x.example,,%s,,\n' "$long"
+		printf 'a@x.example,,e\xc3\xa4,,\n'
+		printf 'a@x.example,,,"j\nb",\na@x.example,,,%s%s,\n' \
+			"$long" "$long"
+		printf 'a@x.example,,,,"../x"\na@x.example,,,,zzz\n'
+	} >"$L"
+	merge --rejects "$R"
+	equal 65 "$status" "$stderr"
+	equal 'accepted 0 rejected 15 suppressed 0' "$output"
+	equal 15 "$(wc -l <"$R")"
+	equal '' "$(batches)"
+}
+
+@test "V08 V09: addresses of a list are data, and no paths" {
+	sink_conf
+	{
+		printf 'email,first\n'
+		printf '%s,x\n' '-oQ/tmp@x.example' '$(id)@x.example' \
+			'`id`@x.example' '${run{id}}@x.example' '%s@x.example' \
+			'a@../x' 'a@..' 'a@x/../y.example' 'a@' 'a@CON' \
+			'"""a/../b""@x.example"'
+	} >"$L"
+	merge --rejects "$R"
+	equal 1 "$status"
+	equal 'accepted 6 rejected 5 suppressed 0' "$output"
+	runq
+	equal 5 "$(sink_log msg | field rcpt | grep -c '@x.example>')"
+	equal 1 "$(sink_log msg | field rcpt | grep -cF '<`id`@x.example>')"
+	equal 1 "$(sink_log msg | field rcpt |
+		grep -cF '<${run{id}}@x.example>')"
+	sink_strict
+}
+
+@test "V24: octets that are no UTF-8, NUL, and bidirectional controls" {
+	printf 'To: [*to]\n\n[first]\n' >"$T"
+	{
+		printf 'email,first\na@x.example,\xff\n\xff@x.example,x\n'
+		printf 'b@x.example,\xed\xa0\x80\nc@x.example,x\0y\n'
+		printf 'd@x.example,\xe2\x80\xaeevil\n'
+	} >"$L"
+	merge --rejects "$R"
+	equal 'accepted 1 rejected 4 suppressed 0' "$output"
+	grep -aq ':2: the value of \[first\] is not UTF-8' "$R"
+	grep -aq ':5: NUL in the value' "$R"
+	equal 0 "$(LC_ALL=C grep -c "$(printf '\xff')" "$R")"
+	# The spool and the lists show it escaped.
+	equal 'V \xe2\x80\xaeevil' "$(mail | grep -a '^V')"
+	vqueue show --all >"$R"
+	equal 0 "$(LC_ALL=C grep -c "$(printf '\xe2\x80\xae')" "$R")"
+	grep -q 'first = \\xe2\\x80\\xaeevil' "$R"
+}
+
+@test "V03: what values may not do: headers, brackets, dots, boundaries" {
 	sink_conf
 	cat >"$T" <<-'END'
 		From: <s@y.example>
@@ -345,7 +408,7 @@ sink_conf() {
 	equal 2000 "$(render bytes "$T" "$L" "$SINK_DIR/store" 2000)"
 }
 
-@test "V09: kill -9 at any moment of --submit-id, repeated: each once" {
+@test "kill -9 at any moment of --submit-id, repeated: each once" {
 	render list 3000 50 3 >"$L"
 	printf 'To: [email]\n\n[first_name] [city] [note]\n' >"$T"
 	for i in {1..12}; do

@@ -484,7 +484,10 @@ fold_point(const char *p, size_t n, size_t from, size_t max)
 	return (0);
 }
 
-/* Append a line without its CRLF, folded at max where it can be. */
+/*
+ * Append a line without its CRLF, folded at max where it can be. One of blanks
+ * only (a value may be) is left out: a reader might take it for the end.
+ */
 static int
 fold_line(const char *p, size_t n, size_t from, size_t max, struct buf *out,
     struct verr *err)
@@ -493,6 +496,8 @@ fold_line(const char *p, size_t n, size_t from, size_t max, struct buf *out,
 
 	while (n > 0 && is_space(p[n - 1]))
 		n--;
+	if (n == 0)
+		return (0);
 	while (n > max && (i = fold_point(p, n, from, max)) > 0) {
 		buf_add(out, p, i);
 		buf_add(out, "\r\n", 2);
@@ -510,6 +515,15 @@ fold_line(const char *p, size_t n, size_t from, size_t max, struct buf *out,
 	return (0);
 }
 
+/* Is there nothing but white space before nl? */
+static bool
+blank_line(const char *p, const char *nl)
+{
+	while (p < nl && is_space(*p))
+		p++;
+	return (p == nl);
+}
+
 /*
  * Lines of the field from `from` on as long as they may be: those with encoded
  * words 76 octets, if they can, others 998. name: octets of `Name:`. 0 or -1.
@@ -525,7 +539,8 @@ fold(struct merge *m, size_t from, size_t name, struct buf *out,
 
 	for (; p < end; p = nl + 1) {
 		nl = memchr(p, '\n', (size_t)(end - p));
-		over = over || (size_t)(nl - p) > max + 1;
+		over = over || (size_t)(nl - p) > max + 1 ||
+		    blank_line(p, nl);
 	}
 	if (!over)
 		return (0);

@@ -181,6 +181,11 @@ test_unstructured(void **state)
 		    "Received: from [a]\nContent-Language: [a]\n\n",
 		    { "x" }, "Received: from [a]\nContent-Language: [a]\n\n",
 		    NULL },
+		{ "a line of blanks", "Subject: [b]\n [a]\n x\n\n",
+		    { "   ", "\xc3\xa4" }, "Subject: =?utf-8?B?w6Q=?=\n x\n\n",
+		    NULL },
+		{ "the same in ASCII", "Subject: [b]\n [a]\n\n", { " ", "y" },
+		    "Subject: y\n\n", NULL },
 		{ "escape alone", "Subject: [[a] b\n\n", { "x" },
 		    "Subject: [a] b\n\n", NULL },
 	};
