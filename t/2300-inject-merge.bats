@@ -255,6 +255,8 @@ sink_conf() {
 	equal 'accepted 6 rejected 5 suppressed 0' "$output"
 	runq
 	equal 5 "$(sink_log msg | field rcpt | grep -c '@x.example>')"
+	equal 1 "$(sink_log msg | field rcpt |
+		grep -cF '<-oQ/tmp@x.example>')"
 	equal 1 "$(sink_log msg | field rcpt | grep -cF '<`id`@x.example>')"
 	equal 1 "$(sink_log msg | field rcpt |
 		grep -cF '<${run{id}}@x.example>')"

@@ -59,14 +59,14 @@ word_at(const char *p, size_t n, struct word *w)
 	return ((size_t)(t - p) + 2);
 }
 
-/* Append what an encoded word stands for. */
+/* Append what an encoded word stands for; no line end can be in one. */
 static int
 word_text(const struct word *w, struct buf *out)
 {
 	struct charset *c = charset_open(w->charset, w->charset_len);
 	struct buf raw = BUF_INIT, text = BUF_INIT;
 	int rc = c != NULL ? 0 : -1;
-	size_t i;
+	size_t i, from = out->len;
 
 	if (rc == 0 && w->enc == 'B') {
 		rc = decode_base64(w->text, w->len, &raw);
@@ -80,6 +80,9 @@ word_text(const struct word *w, struct buf *out)
 	}
 	if (rc == 0)
 		rc = charset_decode(c, buf_str(&raw), raw.len, out);
+	for (i = from; i < out->len; i++)
+		if (out->p[i] == '\r' || out->p[i] == '\n' || out->p[i] == '\0')
+			rc = -1;
 	charset_free(c);
 	buf_release(&raw);
 	buf_release(&text);

@@ -10,8 +10,8 @@
 /*
  * Append text as UTF-8 with its encoded words decoded; white space between
  * two of them goes, other white space and folds stay. 0, or -1: a character
- * set that is not known, octets that do not fit it, or 8-bit text that is not
- * UTF-8.
+ * set that is not known, octets that do not fit it, line ends or NUL inside,
+ * or 8-bit text that is not UTF-8.
  */
 int word_decode(const char *p, size_t n, struct buf *ret_text);
 /*
