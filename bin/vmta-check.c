@@ -14,6 +14,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "config", check_cmd_config, "read and check the configuration" },
+	{ "route", check_cmd_route, "say which VirtualMTA a message goes to" },
 	{ "spool", check_cmd_spool, "look for states that should not be" },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))

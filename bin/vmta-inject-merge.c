@@ -19,6 +19,7 @@
 
 struct merging {
 	struct inject *j;
+	struct submit *s;
 	struct submit_merge *m;
 	struct rejects rejects;
 	char **cell;   /* the header: as it is written, */
@@ -185,7 +186,7 @@ row_submit(struct merging *t, const struct csvread_cell *cell, struct verr *err)
 		return (row_pass(t));
 	}
 	email = cell_text(&cell[t->email]);
-	rc = inject_addr("recipient", email, ADDR_RCPT, &a, err);
+	rc = inject_addr(t->s, "recipient", email, ADDR_RCPT, &a, err);
 	free(email);
 	if (rc == -1)
 		return (row_pass(t));
@@ -329,13 +330,13 @@ inject_merge(struct inject *j, struct submit *s, const struct cli *cli)
 {
 	struct submit_merge_opts o = { .dedupe = j->dedupe,
 		.undefined = (enum submit_undefined)j->undefined };
-	struct merging t = { .j = j };
+	struct merging t = { .j = j, .s = s };
 	struct verr err = VERR_INIT;
 	size_t i;
 	int rc;
 
 	if (j->sender != NULL) {
-		if (inject_addr("sender", j->sender, ADDR_SENDER, &j->from,
+		if (inject_addr(s, "sender", j->sender, ADDR_SENDER, &j->from,
 			&err) == -1)
 			return (cli_fail(cli, &err));
 		j->env.from = &j->from;

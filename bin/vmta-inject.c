@@ -29,6 +29,9 @@ enum {
 	O_PRIORITY,
 	O_AT,
 	O_KEY,
+	O_VERP,
+	O_HOLD,
+	O_SEED,
 	O_BSMTP,
 	O_ALL,
 	O_REJECTS,
@@ -48,6 +51,10 @@ static const struct cli_opt inject_opts[] = {
 	{ "envid", 0, "ID", "envelope id, returned in notices", O_ENVID },
 	{ "priority", 0, "N", "0 to 100, higher goes first (50)", O_PRIORITY },
 	{ "at", 0, "TIME", "send it then, not before", O_AT },
+	{ "verp", 0, NULL, "a sender address for each recipient", O_VERP },
+	{ "hold", 0, NULL, "queue it, to wait for vmta-queue release", O_HOLD },
+	{ "seed-first", 0, "FILE", "hold all but the addresses in FILE",
+	    O_SEED },
 	{ "submit-id", 0, "KEY", "calls with the same key submit once", O_KEY },
 	{ NULL, 't', NULL, "recipients from To, Cc and Bcc too", O_HEADER },
 	{ NULL, 'v', NULL, "print id and recipients of messages", O_VERBOSE },
@@ -152,6 +159,16 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 	case O_KEY:
 		j->key = arg;
 		break;
+	case O_VERP:
+		j->env.verp = true;
+		break;
+	case O_HOLD:
+		j->env.hold = true;
+		break;
+	case O_SEED:
+		j->env.hold = true;
+		j->seed_file = arg;
+		break;
 	case O_HEADER:
 		j->from_header = true;
 		break;
@@ -216,12 +233,12 @@ inject_durable(void *arg, const char *id, size_t rcpts)
 
 /* An address from the command line, in what is said about it. */
 int
-inject_addr(const char *what, const char *text, enum addr_kind kind,
-    struct addr *ret_a, struct verr *err)
+inject_addr(const struct submit *s, const char *what, const char *text,
+    enum addr_kind kind, struct addr *ret_a, struct verr *err)
 {
 	struct buf b = BUF_INIT;
 
-	if (addr_parse(text, strlen(text), kind, ret_a, err) == 0)
+	if (submit_addr(s, text, strlen(text), kind, ret_a, err) == 0)
 		return (0);
 	esc_line(&b, text, strlen(text) < 300 ? strlen(text) : 300);
 	(void)verr_prefix(err, "%s '%s'", what, buf_str(&b));
@@ -233,13 +250,13 @@ inject_addr(const char *what, const char *text, enum addr_kind kind,
 static int
 inject_rcpts(const struct inject *j, struct submit *s, struct verr *err)
 {
-	struct submit_rcpt r = { .notify = NULL };
+	struct submit_rcpt r = { .notify = j->notify };
 	struct addr a;
 	int i;
 
 	for (i = 0; i < j->nrest; i++) {
-		if (inject_addr("recipient", j->rest[i], ADDR_RCPT, &a, err) ==
-		    -1)
+		if (inject_addr(s, "recipient", j->rest[i], ADDR_RCPT, &a,
+			err) == -1)
 			return (-1);
 		r.smtp = a.smtp;
 		r.domain = addr_domain(&a);
@@ -269,7 +286,7 @@ static int
 inject_message(struct inject *j, struct submit *s, struct verr *err)
 {
 	if (j->sender != NULL) {
-		if (inject_addr("sender", j->sender, ADDR_SENDER, &j->from,
+		if (inject_addr(s, "sender", j->sender, ADDR_SENDER, &j->from,
 			err) == -1)
 			return (-1);
 		j->env.from = &j->from;
@@ -288,12 +305,18 @@ inject_message(struct inject *j, struct submit *s, struct verr *err)
 
 /* Submit as told; the exit code. */
 static int
-inject_submit(struct inject *j, struct submit *s, const struct cli *cli)
+inject_submit(struct inject *j, struct submit *s, const struct conf *c,
+    const struct cli *cli)
 {
 	struct verr err = VERR_INIT;
 
 	if (j->verbose)
 		submit_on_durable(s, inject_durable, NULL);
+	if (j->seed_file != NULL &&
+	    inject_seeds(j->seed_file, &j->seeds, &err) == -1)
+		return (cli_fail(cli, &err));
+	if (j->seed_file != NULL)
+		j->env.seeds = &j->seeds;
 	if (input_init(&j->in, &err) == -1 ||
 	    (j->key != NULL && submit_key(s, j->key, &err) == -1))
 		return (cli_fail(cli, &err));
@@ -301,6 +324,8 @@ inject_submit(struct inject *j, struct submit *s, const struct cli *cli)
 		return (inject_stream(j, s, cli));
 	if (j->merge != NULL)
 		return (inject_merge(j, s, cli));
+	if (j->mode == 's')
+		return (inject_smtp(j, s, conf_global(c)->host_name, cli));
 	if (inject_message(j, s, &err) == -1)
 		return (cli_fail(cli, &err));
 	return (cli_finish(cli));
@@ -333,7 +358,10 @@ inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
 		.source_type = "api",
 		.source_mta = "localhost",
 		.user = r->user,
-		.uid = r->uid };
+		.uid = r->uid,
+		.users = j->users,
+		.dot_ends = j->dot_ends,
+		.notify = j->notify };
 	struct verr err = VERR_INIT;
 	struct conf *c = NULL;
 	struct submit *s;
@@ -348,10 +376,36 @@ inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
 		return (cli_fail(cli, &err));
 	}
 	s = submit_open(sys_real(), c, &who);
-	rc = inject_submit(j, s, cli);
+	rc = inject_submit(j, s, c, cli);
 	submit_close(s);
 	conf_unref(c);
 	return (rc);
+}
+
+/* The options; 0, -1, or 1: all is done. */
+static int
+inject_args(struct inject *j, struct cli *cli, int argc, char **argv,
+    struct verr *err)
+{
+	bool bad = false;
+	int id;
+
+	if (inject_is_sendmail(argv[0])) {
+		cli_init(cli, &inject_sendmail, argc, argv);
+		if (inject_sendmail_args(j, argc, argv, err) == -1)
+			return (-1);
+		return (j->mode == 'i');
+	}
+	cli_init(cli, &inject_tool, argc, argv);
+	while ((id = cli_next(cli, err)) > 0)
+		bad = bad || inject_option(j, id, cli->arg, err) == -1;
+	if (id == CLI_DONE)
+		return (1);
+	j->rest = cli->rest;
+	j->nrest = cli->nrest;
+	if (id == CLI_ERROR || bad || inject_usage(j, err) == -1)
+		return (-1);
+	return (0);
 }
 
 int
@@ -361,21 +415,15 @@ main(int argc, char **argv)
 	struct verr err = VERR_INIT;
 	struct rights r;
 	struct cli cli;
-	bool bad = false;
-	int id, rc;
+	int rc;
 
 	rights_init(&r);
-	cli_init(&cli, &inject_tool, argc, argv);
-	while ((id = cli_next(&cli, &err)) > 0)
-		bad = bad || inject_option(&j, id, cli.arg, &err) == -1;
-	if (id == CLI_DONE)
-		return (VEX_OK);
-	j.rest = cli.rest;
-	j.nrest = cli.nrest;
-	if (id == CLI_ERROR || bad || inject_usage(&j, &err) == -1)
+	rc = inject_args(&j, &cli, argc, argv, &err);
+	if (rc == -1)
 		return (cli_fail(&cli, &err));
-	rc = inject_main(&j, &r, &cli);
+	rc = rc == 1 ? VEX_OK : inject_main(&j, &r, &cli);
 	input_release(&j.in);
 	buf_release(&j.envid);
+	map_release(&j.seeds, NULL);
 	return (rc);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/cli.h"
+#include "base/map.h"
 #include "conf/conf.h"
 #include "submit/submit.h"
 
@@ -71,6 +72,29 @@ void rejects_line(struct rejects *r, const char *file, uint64_t line,
 /* 0, or -1 when not all of it could be written to the file. */
 int rejects_close(struct rejects *r, struct verr *err);
 
+/* vmta-inject-seeds.c */
+
+/*
+ * Read the addresses of --seed-first; the caller releases *ret_seeds whatever
+ * comes back. 0 or -1 (VEX_DATA with FILE:LINE).
+ */
+int inject_seeds(const char *file, struct map *ret_seeds, struct verr *err);
+
+/* vmta-inject-sendmail.c */
+
+struct inject;
+
+extern const struct cli_tool inject_sendmail; /* for messages */
+/* Was the program called as sendmail? */
+bool inject_is_sendmail(const char *argv0);
+/* Read sendmail's command line. 0 or -1 (VEX_USAGE). */
+int inject_sendmail_args(struct inject *j, int argc, char **argv,
+    struct verr *err);
+
+/* vmta-inject-smtp.c: sendmail -bs; host: our name. The exit code. */
+int inject_smtp(struct inject *j, struct submit *s, const char *host,
+    const struct cli *cli);
+
 /* vmta-inject.c, vmta-inject-stream.c, vmta-inject-merge.c */
 
 struct inject {
@@ -81,7 +105,13 @@ struct inject {
 	struct buf envid; /* xtext */
 	const char *key;  /* --submit-id */
 	const char *rejects;
-	bool from_header; /* -t */
+	const char *seed_file; /* --seed-first */
+	struct map seeds;
+	char notify[8]; /* sendmail -N: letters of NSFD */
+	char mode;	/* sendmail -b: m, s or i; 0: not sendmail */
+	const char *full_name;
+	bool dot_ends, users; /* as sendmail has them */
+	bool from_header;     /* -t */
 	bool bsmtp, all_or_nothing, verbose;
 	const char *merge;	  /* the list; NULL: no merge */
 	const char *email_column; /* NULL: `email` */
@@ -95,8 +125,8 @@ struct inject {
 };
 
 /* An address, or a message that names it. 0 or -1. */
-int inject_addr(const char *what, const char *text, enum addr_kind kind,
-    struct addr *ret_a, struct verr *err);
+int inject_addr(const struct submit *s, const char *what, const char *text,
+    enum addr_kind kind, struct addr *ret_a, struct verr *err);
 /* --merge: template, list, totals; the exit code. */
 int inject_merge(struct inject *j, struct submit *s, const struct cli *cli);
 /* --bsmtp: all files, the totals on standard output; the exit code. */

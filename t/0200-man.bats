@@ -63,7 +63,7 @@ paged() {
 		[ -s "$BATS_TEST_TMPDIR/help" ]
 		diff -u "$BATS_TEST_TMPDIR/help" "$BATS_TEST_TMPDIR/page"
 	done
-	for command in '' config spool; do
+	for command in '' config route spool; do
 		# shellcheck disable=SC2086
 		helped vmta-check $command
 	done | sort -u >"$BATS_TEST_TMPDIR/help"

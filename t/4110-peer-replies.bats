@@ -371,7 +371,7 @@ slow_script() {
 		upto DATA
 		send 354 go
 		data
-		raw 250-2.0.0 ok\r\n250-b,2026-01-01 00:00:00+0000,"x\r\n250-","\r\n
+		raw 250-2.0.0 ok\r\n250-\r"\x00\x1b\r\n250-b,2026-01-01 00:00:00+0000,"x\r\n250-","\r\n
 		raw 250-d,20260101T000000Z,a@good.example,,,,,,,,,,,,,,,,,,\r\n * 200
 		raw 250-type,timeLogged,timeQueued,orig,rcpt\r\n250-END\r\n
 		raw 250-R 00000000 d 00001 00000000000000 - <x@y>\r\n
@@ -384,7 +384,7 @@ slow_script() {
 		raw 450-b,20260101T000000Z,c@good.example,"\r\n * 300
 		raw 450 4.2.1 END\r\n
 		conn 3
-		send 421-4.3.2 no\n421-next: 20010101T000000Z\n421-step: 99\n421 vmta-retry 9
+		send 421-4.3.2 no\x1b\x00\n421-next: 20010101T000000Z\n421-step: 99\n421 vmta-retry 9
 		conn *
 		polite
 	END
@@ -396,7 +396,7 @@ slow_script() {
 	done
 	equal "d=1 r=2 t=1" "$(types)"
 	equal a@a.example "$(journal rcpt type=d)"
-	[[ $(journal dsnDiag type=d) == "smtp;250 2.0.0 ok b,2026-01-01"*"d,2026"* ]]
+	[[ $(journal dsnDiag type=d) == "smtp;250 2.0.0 ok "'\x0d"\x00\x1b b,2026-01-01'*"d,2026"* ]]
 	[[ $(journal dsnDiag type=t) == 'smtp;450 4.2.1 t,,, "b", b,2026'* ]]
 	send c@c.example
 	deliver --domain c.example

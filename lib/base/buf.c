@@ -1,4 +1,9 @@
-/* Growing byte strings: doubling growth, always NUL-ended. */
+/*
+ * Growing byte strings: doubling growth, always NUL-ended. In builds with
+ * AddressSanitizer the room that nobody asked for is fenced off, so that a
+ * look behind the end is noticed there as in memory of just that size; what an
+ * earlier, longer text left behind is the very thing that must not be read.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +11,26 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+
+#ifdef __has_feature /* clang's way to ask */
+#if __has_feature(address_sanitizer)
+#define BUF_FENCE
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__ /* gcc's */
+#define BUF_FENCE
+#endif
+
+#ifdef BUF_FENCE
+#include <sanitizer/asan_interface.h>
+
+/* These bytes may be used from now on; those may not. */
+#define BUF_OPEN(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#define BUF_CLOSE(p, n) ASAN_POISON_MEMORY_REGION(p, n)
+#else
+#define BUF_OPEN(p, n) ((void)(p), (void)(n))
+#define BUF_CLOSE(p, n) ((void)(p), (void)(n))
+#endif
 
 void
 buf_init(struct buf *b)
@@ -25,9 +50,11 @@ buf_release(struct buf *b)
 void
 buf_clear(struct buf *b)
 {
-	b->len = 0;
-	if (b->p != NULL)
+	if (b->p != NULL) {
 		b->p[0] = '\0';
+		BUF_CLOSE(b->p + 1, b->len);
+	}
+	b->len = 0;
 }
 
 char *
@@ -42,10 +69,13 @@ buf_room(struct buf *b, size_t n)
 		cap = b->cap > 0 ? b->cap : 64;
 		while (cap < need)
 			cap *= 2;
+		BUF_OPEN(b->p, b->cap); /* all of it is copied */
 		b->p = xrealloc(b->p, cap);
 		b->cap = cap;
 		b->p[b->len] = '\0';
+		BUF_CLOSE(b->p + need, cap - need);
 	}
+	BUF_OPEN(b->p + b->len, n + 1);
 	return (b->p + b->len);
 }
 
@@ -109,6 +139,7 @@ buf_consume(struct buf *b, size_t n)
 	memmove(b->p, b->p + n, b->len - n);
 	b->len -= n;
 	b->p[b->len] = '\0';
+	BUF_CLOSE(b->p + b->len + 1, n);
 }
 
 const char *
@@ -122,6 +153,7 @@ buf_take(struct buf *b)
 {
 	char *p = b->p != NULL ? b->p : xstrdup("");
 
+	BUF_OPEN(p, b->cap); /* it is plain memory from now on */
 	buf_init(b);
 	return (p);
 }

@@ -20,6 +20,7 @@ struct resolver_answer {
 	int rcode;	   /* DNS RCODE; -1: no answer (time-out, fault) */
 	bool secure;	   /* validated by DNSSEC */
 	bool bogus;	   /* validation failed */
+	bool kept;	   /* an earlier answer, from a cache of ours */
 	uint32_t ttl;	   /* seconds */
 	const char *canon; /* canonical name after CNAMEs, or NULL */
 	const char *why;   /* text of a fault, or NULL */

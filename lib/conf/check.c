@@ -196,6 +196,17 @@ is_address(const char *s)
 	    conf_domain(at + 1, host) == 0);
 }
 
+/* Two words: what stands for what. */
+static bool
+is_alias(const char *s)
+{
+	size_t n = check_word(s);
+	const char *to = check_after(s);
+
+	return (n > 0 && *to != '\0' && to[check_word(to)] == '\0' &&
+	    strpbrk(s, "<>,;") == NULL);
+}
+
 /* SELECTOR,DOMAIN,FILE; the domain may be `*`. */
 static bool
 is_domain_key(const char *s)
@@ -329,11 +340,23 @@ is_member(const char *s)
 		(unit_int(weight, &n) == 0 && n >= 1 && n <= 1000000)));
 }
 
+/* The name of a header field (RFC 5322 ftext). */
+static bool
+is_field(const char *s)
+{
+	const char *p = s;
+
+	for (; *p > ' ' && *p < 0x7f && *p != ':'; p++)
+		;
+	return (p > s && *p == '\0');
+}
+
 static const struct {
 	enum conf_check check;
 	bool (*fits)(const char *s);
 	const char *why;
 } checks[] = {
+	{ CHECK_FIELD, is_field, "the name of a header field" },
 	{ CHECK_HOST, is_host, "a host name" },
 	{ CHECK_SERVER, is_server, "an address like 192.0.2.53@53" },
 	{ CHECK_SOURCEHOST, is_source_host,
@@ -344,6 +367,7 @@ static const struct {
 	{ CHECK_CIDRRATE, is_cidr_rate, "a network and a rate" },
 	{ CHECK_CIDRSRATE, is_cidr_size_rate, "a network and a rate" },
 	{ CHECK_ADDRESS, is_address, "a mail address" },
+	{ CHECK_ALIAS, is_alias, "a name or address, and what it stands for" },
 	{ CHECK_DOMAINKEY, is_domain_key, "'SELECTOR,DOMAIN,FILE'" },
 	{ CHECK_CATEGORY, rule_is_category, "'/RE/ CATEGORY'" },
 	{ CHECK_STRATEGY, is_strategy, "round-robin or least-loaded" },

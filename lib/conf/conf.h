@@ -185,6 +185,13 @@ const struct conf_pool *conf_pool(const struct conf *c, const char *name);
  */
 void conf_source(const struct conf *c, const char *name,
     struct conf_source *ret_src);
+/*
+ * The rules of the pattern-list of that name, in order (conf/rule.h takes
+ * them apart); n 0: it has none, or there is no such list.
+ */
+struct conf_list conf_rules(const struct conf *c, const char *name);
+/* The same name, as long-lived as the configuration; NULL: no such list. */
+const char *conf_rules_name(const struct conf *c, const char *name);
 /* May a source with these settings name this VirtualMTA or pool? */
 bool conf_source_vmta_ok(const struct conf_source *src, const char *name);
 /* May it use this sender address ("" is always allowed)? */

@@ -30,8 +30,8 @@ struct image {
 	struct buf table[IMG_TABLES];
 	struct image_blob *blob; /* open addressing */
 	size_t nblob, cap;
-	struct image_ref *vmta, *pool; /* sorted by name */
-	size_t nvmta, npool;
+	struct image_ref *vmta, *pool, *rules; /* sorted by name */
+	size_t nvmta, npool, nrules;
 };
 
 /* Where a blob is, or the free slot for it. */
@@ -313,6 +313,8 @@ image_sections(struct image *im)
 		rc = image_section(im, IMG_VMTA, im->vmta[i].sec);
 	for (i = 0; i < im->npool && rc == 0; i++)
 		rc = image_section(im, IMG_POOL, im->pool[i].sec);
+	for (i = 0; i < im->nrules && rc == 0; i++)
+		rc = image_section(im, IMG_RULES, im->rules[i].sec);
 	for (i = 0; i < t->nsec && rc == 0; i++) {
 		if (t->sec[i].kind == CONF_SOURCE)
 			rc = image_section(im, IMG_SOURCE, &t->sec[i]);
@@ -360,9 +362,9 @@ image_files(struct image *im, struct img_head *h)
 /* Size of an element of each table. */
 static const size_t image_size[IMG_TABLES] = { sizeof(struct img_sec),
 	sizeof(struct img_sec), sizeof(struct img_sec), sizeof(struct img_sec),
-	sizeof(struct img_sec), sizeof(struct img_dom), sizeof(struct img_set),
-	sizeof(struct conf_member), sizeof(uint32_t), sizeof(struct img_key),
-	sizeof(uint32_t), 1 };
+	sizeof(struct img_sec), sizeof(struct img_sec), sizeof(struct img_dom),
+	sizeof(struct img_set), sizeof(struct conf_member), sizeof(uint32_t),
+	sizeof(struct img_key), sizeof(uint32_t), 1 };
 
 /* What an image of this build looks like. */
 static uint64_t
@@ -422,6 +424,7 @@ image_build(const struct tree *t, struct buf *ret_img, struct verr *err)
 	memset(&h, 0, sizeof(h));
 	im.vmta = image_sorted(t, CONF_VMTA, &im.nvmta);
 	im.pool = image_sorted(t, CONF_POOL, &im.npool);
+	im.rules = image_sorted(t, CONF_RULES, &im.nrules);
 	rc = image_sections(&im);
 	if (rc == 0) {
 		image_files(&im, &h);
@@ -432,6 +435,7 @@ image_build(const struct tree *t, struct buf *ret_img, struct verr *err)
 	free(im.blob);
 	free(im.vmta);
 	free(im.pool);
+	free(im.rules);
 	return (rc);
 }
 

@@ -18,7 +18,7 @@
 #include "conf/tree.h"
 
 #define IMG_MAGIC "VMTACNF"
-#define IMG_VERSION 1
+#define IMG_VERSION 2
 #define IMG_NAME "config.img"
 #define IMG_NONE UINT32_MAX
 
@@ -28,6 +28,7 @@ enum img_table {
 	IMG_POOL,   /* img_sec, sorted by name */
 	IMG_SOURCE, /* img_sec */
 	IMG_ACCT,   /* img_sec */
+	IMG_RULES,  /* img_sec: pattern lists, sorted by name */
 	IMG_DOM,    /* img_dom, those of a section together */
 	IMG_SET,    /* img_set, those of a section together */
 	IMG_MEMBER, /* struct conf_member, those of a pool together */

@@ -238,6 +238,27 @@ conf_source(const struct conf *c, const char *name, struct conf_source *ret_src)
 		parts_source_name(c, name, ret_src);
 }
 
+struct conf_list
+conf_rules(const struct conf *c, const char *name)
+{
+	const struct img_set *set = image_table(c->img, IMG_SET);
+	const struct img_sec *sec = conf_find(c, IMG_RULES, name);
+	struct conf_list l = { 0, "" };
+
+	if (sec != NULL && sec->nset > 0) /* `match` is its only setting */
+		l = (struct conf_list) { (uint32_t)set[sec->set].a,
+			conf_blob(c, &set[sec->set]) };
+	return (l);
+}
+
+const char *
+conf_rules_name(const struct conf *c, const char *name)
+{
+	const struct img_sec *sec = conf_find(c, IMG_RULES, name);
+
+	return (sec != NULL ? image_str(c->img, sec->name) : NULL);
+}
+
 bool
 conf_source_vmta_ok(const struct conf_source *src, const char *name)
 {

@@ -11,6 +11,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/regex.h"
 #include "conf/check.h"
 #include "conf/rule.h"
 #include "conf/tree.h"
@@ -23,9 +24,6 @@ struct verify {
 	struct map names; /* VirtualMTAs and pools: struct tree_sec */
 	struct map other; /* `KIND:TITLE` of the other sections */
 	size_t unsaid;	  /* warnings beyond VERIFY_WARNINGS */
-	/* while references of a rule are looked at */
-	const struct tree_set *set;
-	const char *text;
 };
 
 /* `virtual-mta`, `virtual-mta-pool`: what an error calls the section. */
@@ -135,14 +133,39 @@ verify_ref(struct verify *v, const struct tree_set *set, unsigned kinds,
 	    name));
 }
 
-/* A reference inside a routing rule. */
+/* The name that a part of a rule is, and whether it exists. */
 static int
-verify_rule_ref(void *arg, const char *key, const char *name)
+verify_part(struct verify *v, const struct tree_set *set, unsigned kinds,
+    const struct rule_part *part)
 {
-	struct verify *v = arg;
+	char name[80];
 
-	return (verify_ref(v, v->set,
-	    key[0] == 'v' ? CONF_VMTA | CONF_POOL : CONF_RULES, name));
+	if (part->p == NULL)
+		return (0);
+	(void)snprintf(name, sizeof(name), "%.*s", (int)part->n, part->p);
+	return (verify_ref(v, set, kinds, name));
+}
+
+/* A routing rule: its expression compiles, and what it names exists. */
+static int
+verify_route(struct verify *v, const struct tree_set *set, const char *text)
+{
+	struct verr err = VERR_INIT;
+	struct regex *re = NULL;
+	struct rule r;
+
+	(void)rule_parse(text, &r); /* its form was checked */
+	if (r.regex.p != NULL &&
+	    regex_new(r.regex.p, r.regex.n, r.caseless ? REGEX_CASELESS : 0,
+		&re, &err) == -1)
+		return (tree_err(v->t, set->file, set->line, v->err,
+		    "%s: /%.*s/: %s", set->param->name,
+		    r.regex.n < 200 ? (int)r.regex.n : 200, r.regex.p,
+		    err.text));
+	regex_free(re);
+	if (verify_part(v, set, CONF_VMTA | CONF_POOL, &r.vmta) == -1)
+		return (-1);
+	return (verify_part(v, set, CONF_RULES, &r.call));
 }
 
 /* A reference in one text of a setting. */
@@ -169,8 +192,7 @@ verify_text(struct verify *v, const struct tree_set *set, const char *text)
 	case CHECK_PATTERNLIST:
 		return (verify_ref(v, set, CONF_RULES, text));
 	case CHECK_ROUTE:
-		v->set = set;
-		return (rule_route_refs(text, verify_rule_ref, v));
+		return (verify_route(v, set, text));
 	default:
 		return (0);
 	}
@@ -306,6 +328,61 @@ verify_pools(struct verify *v)
 	return (rc);
 }
 
+/* The pattern-list of that name, or NULL. */
+static const struct tree_sec *
+verify_list(const struct verify *v, const struct rule_part *name)
+{
+	char key[128];
+
+	(void)snprintf(key, sizeof(key), "%u:%.*s", (unsigned)CONF_RULES,
+	    (int)name->n, name->p);
+	return (map_get(&v->other, key));
+}
+
+/*
+ * Follow the calls of a pattern-list. state: of each section, whether it is
+ * being followed, or was.
+ */
+static int
+verify_calls(struct verify *v, const struct tree_sec *sec, char *state)
+{
+	const struct tree_set *set = tree_get(sec, "match");
+	char *mine = &state[sec - v->t->sec];
+	const char *text = set != NULL ? set->value.blob : NULL;
+	struct rule r;
+	int64_t i;
+
+	if (*mine == 'f')
+		return (0);
+	if (*mine == 'c')
+		return (tree_err(v->t, sec->file, sec->line, v->err,
+		    "pattern-list '%s' calls itself", sec->title));
+	*mine = 'c';
+	for (i = 0; set != NULL && i < set->value.a; i++) {
+		if (rule_parse(text, &r) == 0 && r.call.p != NULL &&
+		    verify_calls(v, verify_list(v, &r.call), state) == -1)
+			return (-1);
+		text += strlen(text) + 1;
+	}
+	*mine = 'f';
+	return (0);
+}
+
+/* No pattern-list calls itself. */
+static int
+verify_lists(struct verify *v)
+{
+	char *state = xcalloc(v->t->nsec + 1, 1);
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < v->t->nsec && rc == 0; i++)
+		if (v->t->sec[i].kind == CONF_RULES)
+			rc = verify_calls(v, &v->t->sec[i], state);
+	free(state);
+	return (rc);
+}
+
 /* The spool must be found without reading everything. */
 static int
 verify_spool(struct verify *v)
@@ -336,6 +413,8 @@ verify_tree(struct tree *t, struct verr *err)
 		rc = verify_addresses(&v);
 	if (rc == 0)
 		rc = verify_pools(&v);
+	if (rc == 0)
+		rc = verify_lists(&v);
 	if (v.unsaid > 0)
 		tree_warn(t, 0, 1,
 		    "%zu more settings are not in force in this "

@@ -6,8 +6,9 @@
  * and few domains have more than five hosts.
  *
  * Only a definite answer (NXDOMAIN, NODATA, null MX) may become a permanent
- * verdict. Every other fault, and everything that smtp-hosts names wrongly, is
- * remembered as temporary; hosts that were found are used nevertheless.
+ * verdict (an NXDOMAIN after a second look: dns/doubt.h). Every other fault,
+ * and everything that smtp-hosts names wrongly, is remembered as temporary;
+ * hosts that were found are used nevertheless.
  *
  * Records come from strangers: lengths are checked, counts are cut, names that
  * are no host names are passed over.
@@ -77,7 +78,7 @@ lookup_add_domain(struct dns_lookup *l, const char *domain)
 
 struct dns_lookup *
 dns_lookup_new(struct sys *sys, struct dns_hostsfile *file,
-    const struct dns_query *q, dns_lookup_done *done)
+    const struct dns_query *q, dns_lookup_done *done, dns_lookup_seen *seen)
 {
 	struct dns_lookup *l = xcalloc(1, sizeof(*l));
 	size_t i;
@@ -85,6 +86,7 @@ dns_lookup_new(struct sys *sys, struct dns_hostsfile *file,
 	l->sys = sys;
 	l->file = file;
 	l->done = done;
+	l->seen = seen;
 	l->configured = q->hosts != NULL && q->hosts->n > 0;
 	l->domain = xstrdup(l->configured ? "smtp-hosts" : "");
 	l->port = q->port;
@@ -132,6 +134,8 @@ dns_lookup_free(struct dns_lookup *l)
 	}
 	free(l->cand);
 	dns_hosts_release(&l->hosts);
+	dns_route_free(l->route);
+	free(l->missing);
 	free(l->fail_text);
 	free(l->why);
 	free(l->domain);
@@ -174,13 +178,12 @@ lookup_none(struct dns_lookup *l, enum dns_verdict verdict, const char *name,
 	l->why = buf_take(&b);
 }
 
-/* A response code for people. */
-static const char *
-lookup_rcode(const struct resolver_answer *ans)
+const char *
+dns_rcode_text(const struct resolver_answer *ans)
 {
 	static const char *const name[] = { NULL, "format error (FORMERR)",
-		"server failure (SERVFAIL)", NULL, "not implemented (NOTIMP)",
-		"refused (REFUSED)" };
+		"server failure (SERVFAIL)", "no such domain (NXDOMAIN)",
+		"not implemented (NOTIMP)", "refused (REFUSED)" };
 
 	if (ans->why != NULL)
 		return (ans->why);
@@ -201,11 +204,13 @@ lookup_answered(struct dns_lookup *l, const char *what, const char *name,
 {
 	if (ans->bogus ||
 	    (ans->rcode != ns_r_noerror && ans->rcode != ns_r_nxdomain)) {
-		lookup_fail(l, "4.4.3", what, name, lookup_rcode(ans));
+		lookup_fail(l, "4.4.3", what, name, dns_rcode_text(ans));
 		return (false);
 	}
 	if (ans->ttl < l->ttl)
 		l->ttl = ans->ttl;
+	if (ans->rcode == ns_r_nxdomain && l->missing == NULL)
+		l->missing = xstrdup(name);
 	return (true);
 }
 
@@ -374,9 +379,10 @@ lookup_on_mx(struct dns_lookup *l, const struct dns_ask *ask,
 
 	if (!lookup_answered(l, "MX of ", ask->name, ans))
 		return;
+	if (!ans->kept && !l->configured)
+		l->seen(l, ans->rcode == ns_r_noerror);
 	if (ans->rcode == ns_r_nxdomain) {
-		lookup_none(l, DNS_NO_DOMAIN, ask->name,
-		    "no such domain (NXDOMAIN)");
+		lookup_none(l, DNS_NO_DOMAIN, ask->name, dns_rcode_text(ans));
 	} else if (ans->n > 0) {
 		lookup_use_mx(l, ask, ans);
 	} else {

@@ -10,10 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dns/doubt.h"
 #include "dns/mx.h"
 
 struct dns_hostsfile;
 struct dns_lookup;
+struct resolver_answer;
 
 /* A host that may take the mail, and its addresses. */
 struct dns_cand {
@@ -41,6 +43,8 @@ struct dns_ask {
 
 /* All answers are in; may be called inside dns_lookup_begin. */
 typedef void dns_lookup_done(struct dns_lookup *l);
+/* A name server, not a cache, says whether l->domain exists. */
+typedef void dns_lookup_seen(struct dns_lookup *l, bool exists);
 
 struct dns_lookup {
 	TAILQ_ENTRY(dns_lookup) link; /* mx.c: waiting, active or done */
@@ -50,10 +54,13 @@ struct dns_lookup {
 	struct dns *dns;	      /* mx.c */
 	dns_route_cb *cb;	      /* mx.c */
 	void *arg;		      /* mx.c */
+	struct dns_doubt doubt;	      /* mx.c */
+	struct dns_route *route;      /* mx.c: made, and in doubt */
 
 	struct sys *sys;
 	struct dns_hostsfile *file; /* may be NULL */
 	dns_lookup_done *done;
+	dns_lookup_seen *seen;
 	char *domain; /* cleaned; "" when it was no name; `smtp-hosts` */
 	struct dns_hosts hosts; /* copied; what to begin with */
 	bool configured;	/* smtp-hosts, not MX */
@@ -69,17 +76,18 @@ struct dns_lookup {
 	size_t pending; /* questions, and one while more may come */
 	struct dns_cand *cand;
 	size_t n_cand;
-	uint32_t ttl;		  /* least so far */
-	bool implicit;		  /* no MX record: the domain itself */
-	const char *fail_status;  /* literal text */
-	char *fail_text;	  /* some answer was none; NULL: all were */
+	uint32_t ttl;		 /* least so far */
+	bool implicit;		 /* no MX record: the domain itself */
+	const char *fail_status; /* literal text */
+	char *fail_text;	 /* some answer was none; NULL: all were */
+	char *missing; /* the first name that does not exist (NXDOMAIN) */
 	enum dns_verdict verdict; /* of a definite answer: */
 	char *why;		  /* why there is no host, or NULL */
 };
 
 /* Copies what it needs of q. Never NULL. */
 struct dns_lookup *dns_lookup_new(struct sys *sys, struct dns_hostsfile *file,
-    const struct dns_query *q, dns_lookup_done *done);
+    const struct dns_query *q, dns_lookup_done *done, dns_lookup_seen *seen);
 /* Ask the first questions. */
 void dns_lookup_begin(struct dns_lookup *l);
 /* Give up what is still asked; what is known is used. */
@@ -89,5 +97,10 @@ void dns_lookup_free(struct dns_lookup *l);
 
 /* The result of a lookup that has no question left (route.c). */
 struct dns_route *dns_route_make(struct dns_lookup *l);
+/* Its verdict rests on an NXDOMAIN that is not believed: it is temporary. */
+void dns_route_doubt(struct dns_route *r, const char *why);
+
+/* What an answer without records says, for people. */
+const char *dns_rcode_text(const struct resolver_answer *ans);
 
 #endif

@@ -3,8 +3,11 @@
  * why there is none (RFC 5321 section 5.1, RFC 7505).
  *
  * Works on the raw questions of struct resolver (base/resolver.h), which is
- * taken from sys->resolver at each lookup. Answers are not kept: the resolver
- * caches, the caller keeps a route for its ttl.
+ * taken from sys->resolver at each lookup. Answers are not kept here: the
+ * resolver caches (dns/cache.h), the caller keeps a route for its ttl.
+ *
+ * That a domain does not exist is certain only after a second look, and only
+ * while the brake is off; else it is temporary (dns/doubt.h, dns/brake.h).
  */
 #ifndef VMTA_DNS_MX_H
 #define VMTA_DNS_MX_H
@@ -15,6 +18,7 @@
 
 #include "base/sys.h"
 #include "dns/addr.h"
+#include "dns/brake.h"
 #include "dns/hosts.h"
 
 struct dns;
@@ -22,7 +26,7 @@ struct loop;
 
 enum dns_verdict {
 	DNS_OK,	       /* n >= 1 targets */
-	DNS_TEMPORARY, /* SERVFAIL, time-out, bogus, or our own fault: later */
+	DNS_TEMPORARY, /* SERVFAIL, time-out, bogus, not believed: later */
 	DNS_NULL_MX,   /* RFC 7505: takes no mail, 5.1.10 */
 	DNS_NO_DOMAIN, /* NXDOMAIN, 5.1.2 */
 	DNS_NO_MX,     /* exists, but no host of it has an address, 5.4.4 */
@@ -93,13 +97,25 @@ typedef void dns_route_cb(void *arg, struct dns_route *route);
 struct dns *dns_new(struct loop *loop, struct sys *sys, const char *hosts_file);
 /* Time for each lookup that becomes active from now on; before any. */
 void dns_set_timeout(struct dns *d, int64_t ms);
+/*
+ * Names that surely exist (A-labels, copied); n 0: none are asked for. What is
+ * known of those before is forgotten.
+ */
+void dns_set_canary(struct dns *d, const char *const *name, size_t n);
+/* cb hears when the brake goes on (why) and off (NULL); it starts nothing. */
+void dns_set_watch(struct dns *d, dns_brake_cb *cb, void *arg);
+/* Why an NXDOMAIN is not believed just now, until the next call, or NULL. */
+const char *dns_braked(struct dns *d);
+/* What is known of the last domains, to outlive a run. */
+struct dns_brake *dns_brake(struct dns *d);
 /* Ends all lookups without calling back. NULL is fine. */
 void dns_free(struct dns *d);
 
 /*
  * Look up a route. cb is called from the loop, never before this returns,
  * exactly once unless cancelled, at the latest DNS_TIMEOUT_MS after the
- * lookup became active (with what was found until then). Any number may be
+ * lookup became active (with what was found until then), or a few times that
+ * where a domain does not exist, which is looked at again. Any number may be
  * started; DNS_MAX_ACTIVE are active. Returns an id (never 0) for
  * dns_route_cancel.
  */

@@ -285,6 +285,17 @@ dns_route_make(struct dns_lookup *l)
 }
 
 void
+dns_route_doubt(struct dns_route *r, const char *why)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "%s; not believed: %s", r->text, why);
+	route_verdict(r, DNS_TEMPORARY, "4.4.3", b.p);
+	r->ttl = 0;
+	buf_release(&b);
+}
+
+void
 dns_route_free(struct dns_route *r)
 {
 	size_t i;

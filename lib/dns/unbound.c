@@ -55,6 +55,11 @@ static const struct {
 	/* A name server that was away for a moment is asked again soon. */
 	{ "infra-host-ttl:", "60" },
 	{ "infra-keep-probing:", "yes" },
+	/*
+	 * NXDOMAIN of a resolver that was out of its mind must be gone before
+	 * a queue is tried again: half of the first step of retry-after.
+	 */
+	{ "cache-max-negative-ttl:", "300" },
 	/* `nodefault` has no effect when it is set in this way. */
 	{ "local-zone:", "test. transparent" },
 	{ "local-zone:", "invalid. transparent" },

@@ -234,9 +234,48 @@ addr_domain_parse(const char *p, size_t n, char *ret, struct verr *err)
 	return (name_check(ret, err));
 }
 
+/* Is there something to complete an address with? */
+static bool
+has_local(const char *name)
+{
+	return (name != NULL && *name != '\0');
+}
+
+/*
+ * The n octets at p are a local part of that length, and perhaps `@domain`:
+ * the domain, completed. 0 or -1.
+ */
+static int
+mailbox_domain(const char *p, size_t n, size_t local,
+    const struct addr_local *names, char ret[ADDR_DOMAIN_MAX + 1],
+    struct verr *err)
+{
+	size_t len;
+
+	if (local == n && (names == NULL || !has_local(names->host)))
+		return (verr_set(err, VEX_DATA, "no @domain"));
+	if (local == n)
+		return (addr_domain_parse(names->host, strlen(names->host), ret,
+		    err));
+	if (p[local] != '@')
+		return (verr_set(err, VEX_DATA, "text after a quoted string"));
+	if (addr_domain_parse(p + local + 1, n - local - 1, ret, err) == -1)
+		return (-1);
+	if (names == NULL || !has_local(names->suffix) || *ret == '[' ||
+	    strchr(ret, '.') != NULL)
+		return (0);
+	len = strlen(ret);
+	if (len + 1 + strlen(names->suffix) > ADDR_DOMAIN_MAX)
+		return (verr_set(err, VEX_DATA, "domain over 253 octets"));
+	ret[len] = '.';
+	memcpy(ret + len + 1, names->suffix, strlen(names->suffix) + 1);
+	return (0);
+}
+
 /* All n octets are `local@domain`. */
 static int
-mailbox_parse(const char *p, size_t n, struct addr *a, struct verr *err)
+mailbox_parse(const char *p, size_t n, const struct addr_local *names,
+    struct addr *a, struct verr *err)
 {
 	char domain[ADDR_DOMAIN_MAX + 1];
 	size_t local, len;
@@ -256,11 +295,7 @@ mailbox_parse(const char *p, size_t n, struct addr *a, struct verr *err)
 		return (verr_set(err, VEX_DATA, "no local part"));
 	if (local > ADDR_LOCAL_MAX)
 		return (verr_set(err, VEX_DATA, "local part over 64 octets"));
-	if (local == n)
-		return (verr_set(err, VEX_DATA, "no @domain"));
-	if (p[local] != '@')
-		return (verr_set(err, VEX_DATA, "text after a quoted string"));
-	if (addr_domain_parse(p + local + 1, n - local - 1, domain, err) == -1)
+	if (mailbox_domain(p, n, local, names, domain, err) == -1)
 		return (-1);
 	len = strlen(domain);
 	if (local + 1 + len > ADDR_MAX)
@@ -268,11 +303,12 @@ mailbox_parse(const char *p, size_t n, struct addr *a, struct verr *err)
 	memcpy(a->orig, p, n);
 	a->orig[n] = '\0';
 	a->orig_len = (uint16_t)n;
-	memcpy(a->smtp, p, local + 1);
+	memcpy(a->smtp, p, local);
+	a->smtp[local] = '@';
 	memcpy(a->smtp + local + 1, domain, len + 1);
 	a->smtp_len = (uint16_t)(local + 1 + len);
 	a->local_len = (uint16_t)local;
-	a->literal = p[local + 1] == '[';
+	a->literal = domain[0] == '[';
 	return (0);
 }
 
@@ -333,8 +369,9 @@ route_len(const char *p, size_t n, struct verr *err)
 }
 
 int
-addr_path(const char *p, size_t n, enum addr_kind kind, size_t *ret_used,
-    struct addr *ret_addr, struct verr *err)
+addr_path_local(const char *p, size_t n, enum addr_kind kind,
+    const struct addr_local *names, size_t *ret_used, struct addr *ret_addr,
+    struct verr *err)
 {
 	size_t end;
 	int route;
@@ -342,7 +379,7 @@ addr_path(const char *p, size_t n, enum addr_kind kind, size_t *ret_used,
 	if (n == 0 || p[0] != '<') {
 		end = find_outside(p, n, ' ');
 		*ret_used = end;
-		return (mailbox_parse(p, end, ret_addr, err));
+		return (mailbox_parse(p, end, names, ret_addr, err));
 	}
 	end = find_outside(p, n, '>');
 	if (end == n)
@@ -353,12 +390,20 @@ addr_path(const char *p, size_t n, enum addr_kind kind, size_t *ret_used,
 	if ((route = route_len(p + 1, end - 1, err)) == -1)
 		return (-1);
 	p += 1 + route;
-	return (mailbox_parse(p, end - 1 - (size_t)route, ret_addr, err));
+	return (mailbox_parse(p, end - 1 - (size_t)route, names, ret_addr,
+	    err));
 }
 
 int
-addr_parse(const char *p, size_t n, enum addr_kind kind, struct addr *ret_addr,
-    struct verr *err)
+addr_path(const char *p, size_t n, enum addr_kind kind, size_t *ret_used,
+    struct addr *ret_addr, struct verr *err)
+{
+	return (addr_path_local(p, n, kind, NULL, ret_used, ret_addr, err));
+}
+
+int
+addr_parse_local(const char *p, size_t n, enum addr_kind kind,
+    const struct addr_local *local, struct addr *ret_addr, struct verr *err)
 {
 	size_t used = n;
 	int rc;
@@ -366,12 +411,19 @@ addr_parse(const char *p, size_t n, enum addr_kind kind, struct addr *ret_addr,
 	if (n == 0)
 		rc = null_path(kind, ret_addr, err);
 	else if (p[0] == '<')
-		rc = addr_path(p, n, kind, &used, ret_addr, err);
+		rc = addr_path_local(p, n, kind, local, &used, ret_addr, err);
 	else
-		rc = mailbox_parse(p, n, ret_addr, err);
+		rc = mailbox_parse(p, n, local, ret_addr, err);
 	if (rc == 0 && used != n)
 		return (verr_set(err, VEX_DATA, "text after the address"));
 	return (rc);
+}
+
+int
+addr_parse(const char *p, size_t n, enum addr_kind kind, struct addr *ret_addr,
+    struct verr *err)
+{
+	return (addr_parse_local(p, n, kind, NULL, ret_addr, err));
 }
 
 const char *

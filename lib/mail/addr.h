@@ -37,6 +37,15 @@ struct addr {
 };
 
 /*
+ * What unqualified addresses of people and programs on this machine are
+ * completed with; NULL or "": they are refused.
+ */
+struct addr_local {
+	const char *host;   /* domain of `local` alone */
+	const char *suffix; /* appended, with a dot, to a domain without one */
+};
+
+/*
  * Parse all n octets: `local@domain`, `<local@domain>` or a path with a
  * source route, which is dropped (RFC 5321 C). 0; -1 with err (VEX_DATA and
  * the reason, without the address itself) for controls, bad UTF-8, missing
@@ -44,12 +53,20 @@ struct addr {
  */
 int addr_parse(const char *p, size_t n, enum addr_kind kind,
     struct addr *ret_addr, struct verr *err);
+/* The same, with local names completed. local may be NULL. */
+int addr_parse_local(const char *p, size_t n, enum addr_kind kind,
+    const struct addr_local *local, struct addr *ret_addr, struct verr *err);
 /*
  * Parse the path that p begins with, up to its `>`, or, without brackets, up
  * to the first space; *ret_used: octets read. Returns as addr_parse.
  */
 int addr_path(const char *p, size_t n, enum addr_kind kind, size_t *ret_used,
     struct addr *ret_addr, struct verr *err);
+
+/* The same, with local names completed. local may be NULL. */
+int addr_path_local(const char *p, size_t n, enum addr_kind kind,
+    const struct addr_local *local, size_t *ret_used, struct addr *ret_addr,
+    struct verr *err);
 
 /*
  * The domain of a: a directory-safe name (letters, digits, `-`, `_`, `.`; no

@@ -22,6 +22,7 @@
 enum { TOK_END, TOK_WORD, TOK_CHAR };
 
 struct list {
+	const struct addr_local *local;
 	const char *p; /* what is left */
 	const char *end;
 	int type; /* of the token that was read last, TOK_ */
@@ -171,9 +172,18 @@ finish(struct list *l, struct verr *err)
 {
 	if (!is_separator(l))
 		return (verr_set(err, VEX_DATA, "text after the address"));
-	if (addr_parse(l->spec.p, l->spec.len, ADDR_RCPT, &l->addr, err) == -1)
+	if (addr_parse_local(l->spec.p, l->spec.len, ADDR_RCPT, l->local,
+		&l->addr, err) == -1)
 		return (-1);
 	return (1);
+}
+
+/* May what stands there be a name alone, and complete? */
+static bool
+is_local(const struct list *l)
+{
+	return (l->local != NULL && l->local->host != NULL &&
+	    *l->local->host != '\0');
 }
 
 /* After `<`: the address up to `>`. */
@@ -245,6 +255,8 @@ read_element(struct list *l, struct verr *err)
 		}
 		if (is_separator(l) && l->spec.len == 0)
 			return (0);
+		if (is_separator(l) && !phrase && is_local(l))
+			return (finish(l, err));
 		if (is_separator(l))
 			return (verr_set(err, VEX_DATA, "no @domain"));
 		if (l->type == TOK_CHAR && l->c != '.')
@@ -278,10 +290,13 @@ read_list(struct list *l, addrlist_fn *fn, void *arg, struct verr *err)
 }
 
 int
-addrlist_parse(const char *p, size_t n, addrlist_fn *fn, void *arg,
-    struct verr *err)
+addrlist_parse(const char *p, size_t n, const struct addr_local *local,
+    addrlist_fn *fn, void *arg, struct verr *err)
 {
-	struct list l = { .p = p, .end = p + n, .spec = BUF_INIT };
+	struct list l = { .p = p,
+		.end = p + n,
+		.local = local,
+		.spec = BUF_INIT };
 	int rc;
 
 	if (n == 0)

@@ -18,9 +18,10 @@ typedef int addrlist_fn(void *arg, const struct addr *a, struct verr *err);
  * Line ends may be CRLF or LF and must be followed by white space. An empty
  * list is legal, so are empty elements. 0; -1 with err (VEX_DATA) at the
  * first syntax error or illegal address, or when fn said so; fn has been
- * called for the mailboxes before it.
+ * called for the mailboxes before it. local: what completes unqualified ones
+ * (mail/addr.h), or NULL.
  */
-int addrlist_parse(const char *p, size_t n, addrlist_fn *fn, void *arg,
-    struct verr *err);
+int addrlist_parse(const char *p, size_t n, const struct addr_local *local,
+    addrlist_fn *fn, void *arg, struct verr *err);
 
 #endif

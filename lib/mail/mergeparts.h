@@ -1,17 +1,27 @@
 /*
- * Templates in numbered parts (XPRT): a recipient's message is some of them,
- * put together. They are stored one after the other, with a list of their
- * lengths, `120,0,33`.
+ * Templates as they are stored: fields that stand before the message, then the
+ * message, or numbered parts (XPRT) of which each recipient's message has
+ * some. A list of lengths, `120,0,33`, says what is where; what is before
+ * the first part are the fields. The fields are sent as they are.
  */
 #ifndef VMTA_MAIL_MERGEPARTS_H
 #define VMTA_MAIL_MERGEPARTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 
 #define MERGEPARTS_MAX 100 /* parts */
+
+struct mergeparts {
+	const char *lengths; /* NULL: one part, no fields before it */
+	/* What becomes of a message that parts make; NULL: nothing. */
+	const char *strip; /* names of fields to take out, a space between */
+	const char *host;  /* Message-ID is added: `<[*msgid]@HOST>` */
+	bool date;	   /* Date is added: `[*date]` */
+};
 
 /*
  * Append a part as it came in the form that is stored: CRLF line ends, no NUL
@@ -20,19 +30,13 @@
 int mergeparts_store(const char *p, size_t n, struct buf *out,
     struct verr *err);
 /*
- * Append the message that the parts of this selection (`1,3`; NULL or "":
- * all, in their order) make, in its stored form; Message-ID and Date are
- * added where they are absent: `<[*msgid]@HOST>`, `[*date]`. 0; -1 with err
- * (VEX_DATA): a selection of what is not there, no message.
+ * The template of a selection of parts (`1,3`; NULL or "": all, in their
+ * order) in its stored form; *ret_fields: octets of p that stand before it. 0;
+ * -1 with err (VEX_DATA): a selection of what is not there, no message.
+ * ret_text is replaced.
  */
-int mergeparts_join(const char *p, size_t n, const char *lengths,
-    const char *selection, const char *host, struct buf *ret_text,
+int mergeparts_join(const char *p, size_t n, const struct mergeparts *how,
+    const char *selection, struct buf *ret_text, size_t *ret_fields,
     struct verr *err);
-/*
- * The stored form of a template in one piece, or in pieces that are put
- * together (mergeparts_join uses it): fields as above. ret_text is replaced.
- */
-int mergeparts_message(const char *p, size_t n, const char *host,
-    size_t max_size, struct buf *ret_text, struct verr *err);
 
 #endif

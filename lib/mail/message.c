@@ -300,22 +300,24 @@ message_header(const struct message *m, const char *name, struct buf *ret_value)
 
 /* The addresses of all fields of that name in p. */
 static int
-field_recipients(const char *p, size_t n, const char *name, addrlist_fn *fn,
-    void *arg, struct verr *err)
+field_recipients(const char *p, size_t n, const char *name,
+    const struct addr_local *local, addrlist_fn *fn, void *arg,
+    struct verr *err)
 {
 	const char *end = p + n;
 	struct field f;
 
 	while (field_next(&p, end, &f))
 		if (field_is(&f, name) &&
-		    addrlist_parse(f.value, f.value_len, fn, arg, err) == -1)
+		    addrlist_parse(f.value, f.value_len, local, fn, arg, err) ==
+			-1)
 			return (verr_prefix(err, "%s", name));
 	return (0);
 }
 
 int
-message_recipients(const struct message *m, addrlist_fn *fn, void *arg,
-    struct verr *err)
+message_recipients(const struct message *m, const struct addr_local *local,
+    addrlist_fn *fn, void *arg, struct verr *err)
 {
 	static const char *const plain[] = { "To", "Cc", "Bcc" };
 	static const char *const resent[] = { "Resent-To", "Resent-Cc",
@@ -328,9 +330,9 @@ message_recipients(const struct message *m, addrlist_fn *fn, void *arg,
 			name = resent;
 	for (i = 0; i < 3; i++)
 		if (field_recipients(buf_str(&m->text), m->header_len, name[i],
-			fn, arg, err) == -1 ||
+			local, fn, arg, err) == -1 ||
 		    field_recipients(buf_str(&m->aside), m->aside.len, name[i],
-			fn, arg, err) == -1)
+			local, fn, arg, err) == -1)
 			return (-1);
 	return (0);
 }

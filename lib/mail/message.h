@@ -97,10 +97,10 @@ bool message_header(const struct message *m, const char *name,
 /*
  * Call fn for each recipient in To, Cc and Bcc; where Resent-To, -Cc or -Bcc
  * are, in these alone (as Postfix's sendmail -t). Duplicates are the
- * caller's business. Returns as addrlist_parse.
+ * caller's business. local and returns as addrlist_parse.
  */
-int message_recipients(const struct message *m, addrlist_fn *fn, void *arg,
-    struct verr *err);
+int message_recipients(const struct message *m, const struct addr_local *local,
+    addrlist_fn *fn, void *arg, struct verr *err);
 
 /* Octets of the header of stored text, its empty line included. */
 size_t message_header_len(const char *p, size_t n);

@@ -3,7 +3,8 @@
  * when it is due, state/retry holds the queues' clocks, state/pauses the
  * pauses, and state/live.ID what each running worker wrote a moment ago (its
  * connections, and why a queue waits; files of ten seconds' age are of dead
- * workers). Nothing is locked, so numbers of one queue may be a moment apart.
+ * workers), state/brake what the last run thought of DNS. Nothing is locked, so
+ * numbers of one queue may be a moment apart.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include "base/sys.h"
 #include "base/unit.h"
 #include "conf/conf.h"
+#include "dns/brake.h"
 #include "report/live.h"
 #include "shape/netcheck.h"
 #include "shape/source.h"
@@ -27,6 +29,7 @@
 /* Seconds after which a live file is no longer believed. */
 #define LIVE_AGE 10
 #define LIVE_MAX ((size_t)64 * 1024 * 1024)
+#define BRAKE_MAX ((size_t)64 * 1024)
 
 /* What a worker says of a queue. */
 struct said {
@@ -74,6 +77,10 @@ said_line(struct live *l, char *line)
 		return;
 	*conns++ = '\0';
 	*why++ = '\0';
+	if (strcmp(line, "dns") == 0) {
+		(void)snprintf(l->total.brake, LIVE_TEXT, "%s", why);
+		return;
+	}
 	if (unit_int(conns, &n) == -1 || n > UINT_MAX)
 		return; /* damaged */
 	if ((s = map_get(&l->said, line)) == NULL) {
@@ -112,6 +119,23 @@ said_file(void *arg, const char *name)
 	}
 	buf_release(&b);
 	return (0);
+}
+
+/* Without a worker: what the last one wrote of the brake. */
+static void
+brake_read(struct live *l)
+{
+	struct buf b = BUF_INIT;
+	const char *why;
+
+	if (l->total.workers > 0 ||
+	    file_read(l->sp->sys, l->sp->state_fd, "brake", BRAKE_MAX, &b,
+		NULL) == -1)
+		return;
+	why = dns_brake_reason(b.p, l->now);
+	if (why != NULL)
+		(void)snprintf(l->total.brake, LIVE_TEXT, "%s", why);
+	buf_release(&b);
 }
 
 static void
@@ -338,6 +362,7 @@ live_walk(struct spool *sp, const struct conf *conf,
 	l.total.next = INT64_MAX;
 	map_init(&l.said);
 	rc = spool_walk(sp, sp->state_fd, said_file, &l, err);
+	brake_read(&l);
 	if (rc == 0)
 		rc = pause_list_read(sp, &l.pauses, err);
 	if (rc == 0)

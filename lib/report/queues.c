@@ -201,6 +201,14 @@ put_time(struct report_out *o, const char *name, int64_t t)
 }
 
 static void
+put_text(struct report_out *o, const char *name, const char *text)
+{
+	const char *value[2] = { name, text };
+
+	report_out_row(o, value);
+}
+
+static void
 status_write(struct report_out *o, const struct live_total *t,
     const struct recent *r, uint64_t segments, uint64_t bytes)
 {
@@ -224,6 +232,7 @@ status_write(struct report_out *o, const struct live_total *t,
 	put_number(o, "deferredLastHour", r->hour[2]);
 	put_number(o, "journalSegments", segments);
 	put_number(o, "journalBytes", bytes);
+	put_text(o, "dnsBrake", t->brake);
 }
 
 int

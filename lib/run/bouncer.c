@@ -33,6 +33,7 @@ struct bouncer {
 	char *peer;
 	char *category;
 	int code;
+	bool dns;	/* for what DNS said, not for their age */
 	int64_t before; /* queued at or before this second */
 	struct ref *ref;
 	size_t n;
@@ -152,6 +153,17 @@ bouncer_stop(struct worker *w, struct queue *q)
 	queue_kick(w, q);
 }
 
+void
+bouncer_brake(struct worker *w)
+{
+	struct queue *q;
+	size_t i = 0;
+
+	while ((q = map_next(&w->queues, &i, NULL)) != NULL)
+		if (q->bouncer != NULL && q->bouncer->dns)
+			bouncer_stop(w, q);
+}
+
 /* A piece. */
 static void
 bouncer_on_timer(void *arg)
@@ -201,6 +213,8 @@ bouncer_start(struct worker *w, struct queue *q,
 	b->peer = bouncer_copy(cause->peer);
 	b->category = bouncer_copy(category);
 	b->code = cause->code;
+	b->dns = status == NULL && cause->stage != NULL &&
+	    strcmp(cause->stage, "dns") == 0;
 	b->before = age > 0 ? sys_now(w->sys) - age / 1000 : INT64_MAX;
 	b->timer = loop_timer_new(w->loop, bouncer_on_timer, b);
 	batch_txn_init(&b->txn);

@@ -19,6 +19,8 @@ struct retry_cause;
 void bouncer_start(struct worker *w, struct queue *q,
     const struct retry_cause *cause, int64_t age, const char *status,
     const char *category);
+/* Stop those that began because of what DNS said: it is not believed now. */
+void bouncer_brake(struct worker *w);
 /* Give up what q's bouncer has not done yet. */
 void bouncer_stop(struct worker *w, struct queue *q);
 

@@ -4,7 +4,8 @@
  *	vmta-live 1
  *	DOMAIN/VMTA CONNECTIONS REASON
  *
- * REASON is `-` for none and may hold spaces. The file is replaced, not
+ * and, while the brake is on, `dns 0 REASON` (a name without a slash is no
+ * queue). REASON is `-` for none and may hold spaces. The file is replaced, not
  * synced: it is of no use after its worker has gone, who removes it. A reader
  * ignores files that are older than ten seconds.
  */
@@ -46,6 +47,7 @@ live_write(struct worker *w)
 	struct buf b = BUF_INIT;
 	struct verr err = VERR_INIT;
 	struct queue *q;
+	const char *brake = dns_braked(w->dns);
 	char name[64];
 	size_t i = 0;
 
@@ -53,6 +55,8 @@ live_write(struct worker *w)
 		return;
 	w->next_live = loop_now(w->loop) + LIVE_EVERY_MS;
 	buf_adds(&b, "vmta-live 1\n");
+	if (brake != NULL)
+		buf_addf(&b, "dns 0 %s\n", brake);
 	while ((q = map_next(&w->queues, &i, NULL)) != NULL)
 		live_line(w, q, &b);
 	live_name(w, name, sizeof(name));

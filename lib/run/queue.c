@@ -110,11 +110,12 @@ queue_free(struct worker *w, struct queue *q)
 {
 	bouncer_stop(w, q);
 	route_drop(w, q);
-	if (q->hungry)
-		TAILQ_REMOVE(&w->hungry, q, entry);
+	if (q->line != NULL)
+		TAILQ_REMOVE(q->line, q, entry);
 	heap_release(&q->ready);
 	heap_release(&q->wait);
 	map_release(&q->paused, NULL);
+	retry_forget(q);
 	free(q->last_error);
 	free(q->domain);
 	free(q->name);
@@ -127,7 +128,7 @@ queue_idle(const struct queue *q)
 {
 	return (q->ready.n == 0 && q->wait.n == 0 && !q->more && !q->stale &&
 	    TAILQ_EMPTY(&q->works) && q->n_starting == 0 && q->n_ready == 0 &&
-	    q->lookup == 0 && !q->hungry && q->n_wakes == 0 &&
+	    q->lookup == 0 && q->line == NULL && q->n_wakes == 0 &&
 	    q->bouncer == NULL);
 }
 
@@ -182,6 +183,7 @@ queue_free_all(struct worker *w)
 	map_release(&w->queues, NULL);
 	heap_release(&w->wakes);
 	TAILQ_INIT(&w->hungry);
+	TAILQ_INIT(&w->lookers);
 }
 
 /*
@@ -269,6 +271,7 @@ queue_rewind(struct queue *q)
 {
 	q->target = 0;
 	q->hope = false;
+	retry_forget(q);
 }
 
 const char *

@@ -19,9 +19,11 @@
 #include "spool/name.h"
 
 struct worker;
+struct queue_list;
 struct rvmta;
 struct route;
 struct bouncer;
+struct retry_memo;
 
 /* A batch file, known by its name only. */
 struct ref {
@@ -74,12 +76,13 @@ struct queue {
 	uint64_t lookup;     /* a look-up under way, 0: none */
 	size_t target;	     /* which target of the route is tried next */
 	bool hope;	     /* one before it failed, but did not say 5xx */
+	struct retry_memo *failed; /* why the one before failed; NULL: none */
 
 	int64_t hold_until; /* monotonic ms: no new connection before */
 	uint32_t seen;	    /* recipients of late, */
 	uint32_t refused;   /* and those of them that the peer refused */
 
-	bool hungry; /* wants the scheduler: in the worker's list */
+	struct queue_list *line; /* the worker's hungry or lookers, or NULL */
 	TAILQ_ENTRY(queue) entry;
 	bool active; /* has work: in its route's list */
 	TAILQ_ENTRY(queue) active_entry;

@@ -151,6 +151,8 @@ result_judge(struct worker *w, struct sess *s, const struct smtp_result *r,
 		x->category = acct_bounce_category(x->status, r->code);
 		break;
 	default:
+		if (r->cls == SMTP_AMBIGUOUS)
+			w->count.ambiguous++;
 		result_defer(w, s->queue, x);
 	}
 	if (r->code >= 400)

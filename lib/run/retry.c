@@ -21,6 +21,7 @@
 #include "run/route.h"
 #include "run/wal.h"
 #include "run/worker.h"
+#include "smtp/status.h"
 #include "spool/state.h"
 
 #define RETRY_LOOK_MS 10000 /* to mail that cannot even be bounced */
@@ -173,6 +174,55 @@ retry_queue_failed(struct worker *w, struct queue *q,
 	bouncer_start(w, q, cause, set->bounce_after, "4.4.7",
 	    "message-expired");
 	queue_kick(w, q);
+}
+
+/* A cause that outlives its session. */
+struct retry_memo {
+	struct retry_cause cause; /* points to what follows */
+	char status[SMTP_STATUS_LEN + 1];
+	char host[256], peer[DNS_ADDR_TEXT], source[SOURCE_TEXT];
+	char *text;
+};
+
+void
+retry_remember(struct queue *q, const struct retry_cause *cause)
+{
+	struct retry_memo *m = xcalloc(1, sizeof(*m));
+
+	m->cause = *cause;
+	m->cause.status = m->status;
+	m->cause.host = m->host;
+	m->cause.peer = m->peer;
+	m->cause.source = m->source;
+	m->cause.text = m->text = xstrdup(cause->text);
+	(void)snprintf(m->status, sizeof(m->status), "%s", cause->status);
+	(void)snprintf(m->host, sizeof(m->host), "%s", cause->host);
+	(void)snprintf(m->peer, sizeof(m->peer), "%s", cause->peer);
+	(void)snprintf(m->source, sizeof(m->source), "%s", cause->source);
+	retry_forget(q);
+	q->failed = m;
+}
+
+void
+retry_forget(struct queue *q)
+{
+	if (q->failed == NULL)
+		return;
+	free(q->failed->text);
+	free(q->failed);
+	q->failed = NULL;
+}
+
+void
+retry_queue_no_way(struct worker *w, struct queue *q, enum queue_block why,
+    int64_t ms)
+{
+	if (q->failed != NULL)
+		retry_queue_failed(w, q, &q->failed->cause);
+	else
+		retry_queue_hold(w, q, why, ms);
+	route_drop(w, q);
+	queue_rewind(q);
 }
 
 void

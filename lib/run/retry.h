@@ -29,6 +29,17 @@ void retry_load(struct worker *w, struct queue *q);
 /* All targets failed: one step on the ladder; expire what is too old. */
 void retry_queue_failed(struct worker *w, struct queue *q,
     const struct retry_cause *cause);
+/* A target failed and another is left: kept for retry_queue_no_way. */
+void retry_remember(struct queue *q, const struct retry_cause *cause);
+/* A new round over the targets begins, or one of them works. */
+void retry_forget(struct queue *q);
+/*
+ * The targets that are left cannot be reached from this machine (why): that is
+ * no fault of the domain's, but if one of the others has failed, it has. As
+ * retry_queue_failed or retry_queue_hold.
+ */
+void retry_queue_no_way(struct worker *w, struct queue *q, enum queue_block why,
+    int64_t ms);
 /* Something was delivered: the clock is reset. */
 void retry_queue_ok(struct worker *w, struct queue *q);
 /* q's clock is due now, here and on disk; its step stays. */

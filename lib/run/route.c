@@ -69,6 +69,7 @@ route_drop(struct worker *w, struct queue *q)
 		dns_route_cancel(w->dns, q->lookup);
 		q->lookup = 0;
 		w->n_lookup--;
+		worker_kick(w); /* another may have its place */
 	}
 	if (r == NULL)
 		return;
@@ -213,7 +214,8 @@ void
 route_lookup(struct worker *w, struct queue *q)
 {
 	struct dns_hosts hosts = DNS_HOSTS_INIT;
-	unsigned int families = source_usable(q->vmta->sources);
+	/* an address that has gone is no reason to say there is no host */
+	unsigned int families = source_families(q->vmta->sources);
 	struct dns_query query = {
 		.domain = q->domain,
 		.hosts = &hosts,

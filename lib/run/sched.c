@@ -1,6 +1,8 @@
 /*
  * Scheduling. Queues that have work and may want a connection stand in the
  * worker's hungry list. Each is asked in turn: blocked? route known? limits?
+ * What wants a look-up, while too many are under way, waits in a line of its
+ * own: a resolver that does not answer must not hold up what it has answered.
  * One connection probes a target that is not known to work; when it is ready,
  * more follow, up to the limits and to what there is to send.
  */
@@ -120,7 +122,7 @@ sched_backlog(const struct queue *q)
 static size_t
 sched_wanted(struct worker *w, const struct queue *q)
 {
-	size_t left = sched_backlog(q), n = q->n_starting;
+	size_t left = sched_backlog(q), n = q->n_starting, most;
 
 	if (w->opt->trace != NULL)
 		return (w->traced || q->n_starting + q->n_ready > 0 ? 0 : 1);
@@ -131,7 +133,12 @@ sched_wanted(struct worker *w, const struct queue *q)
 		return (n == 0 && left > 0 ? 1 : 0);
 	if (q->hold_until > loop_now(w->loop))
 		return (0);
-	return (left > n ? left - n : 0);
+	/*
+	 * As many begin as there are: a host that takes one or two of us at a
+	 * time is asked for one more, not for max-smtp-out of them.
+	 */
+	most = left < q->n_ready ? left : q->n_ready;
+	return (most > n ? most - n : 0);
 }
 
 /* Say once a run that an address is not here. */
@@ -182,9 +189,7 @@ sched_open(struct worker *w, struct queue *q)
 	if (!queue_has_work(w, q))
 		return (false); /* the batches in the plan are not there */
 	if (src == NULL) {
-		queue_rewind(q);
-		route_drop(w, q);
-		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
+		retry_queue_no_way(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
 		return (false);
 	}
 	a = limit_take(list, SESS_LIMITS, loop_now(w->loop), 1);
@@ -209,6 +214,38 @@ sched_connect(struct worker *w, struct queue *q, size_t *budget)
 	if (q->limited != LIMIT_NONE && q->n_starting + q->n_ready == 0 &&
 	    q->limited != LIMIT_QUEUE_CONNS && q->block == QUEUE_OPEN)
 		queue_wait_slot(w, q);
+}
+
+/* q waits in that line, or goes on waiting where it does. */
+static void
+sched_line(struct queue *q, struct queue_list *line)
+{
+	if (q->line != NULL)
+		return;
+	q->line = line;
+	TAILQ_INSERT_TAIL(line, q, entry);
+}
+
+/* q leaves its line. */
+static void
+sched_unline(struct queue *q)
+{
+	TAILQ_REMOVE(q->line, q, entry);
+	q->line = NULL;
+}
+
+/* Those that wait for look-ups stand in nobody's way: as many as may, now. */
+static void
+sched_lookers(struct worker *w)
+{
+	size_t n = w->n_lookup;
+	struct queue *q;
+
+	for (; n < SCHED_LOOKUPS && (q = TAILQ_FIRST(&w->lookers)) != NULL;
+	     n++) {
+		sched_unline(q);
+		sched_line(q, &w->hungry);
+	}
 }
 
 /* One queue of the hungry list. */
@@ -243,7 +280,7 @@ sched_queue(struct worker *w, struct queue *q, size_t *budget)
 	}
 	if (!route_usable(w, q)) {
 		if (w->n_lookup >= SCHED_LOOKUPS)
-			queue_wait_slot(w, q);
+			sched_line(q, &w->lookers);
 		else
 			route_lookup(w, q);
 		return;
@@ -256,28 +293,28 @@ sched_queue(struct worker *w, struct queue *q, size_t *budget)
 void
 queue_wait_slot(struct worker *w, struct queue *q)
 {
-	if (q->hungry)
-		return;
-	q->hungry = true;
-	TAILQ_INSERT_TAIL(&w->hungry, q, entry);
+	sched_line(q, &w->hungry);
 }
 
 void
 sched_run(struct worker *w)
 {
-	struct queue *q, *last = TAILQ_LAST(&w->hungry, queue_list);
+	struct queue *q, *last;
 	size_t budget = SCHED_BURST;
-	bool end = last == NULL || w->stopping;
+	bool end;
 
+	sched_lookers(w);
+	last = TAILQ_LAST(&w->hungry, queue_list);
+	end = last == NULL || w->stopping;
 	while (!end && budget > 0 && (q = TAILQ_FIRST(&w->hungry)) != NULL) {
 		end = q == last;
-		TAILQ_REMOVE(&w->hungry, q, entry);
-		q->hungry = false;
+		sched_unline(q);
 		sched_queue(w, q, &budget);
-		end = end || q->limited == LIMIT_TOTAL_CONNS ||
-		    w->n_lookup >= SCHED_LOOKUPS;
+		end = end || q->limited == LIMIT_TOTAL_CONNS;
 	}
-	if (budget == 0)
+	if (budget == 0 ||
+	    (!TAILQ_EMPTY(&w->lookers) && w->n_lookup < SCHED_LOOKUPS &&
+		!w->stopping))
 		worker_kick(w);
 }
 

@@ -127,8 +127,10 @@ sess_target_failed(struct worker *w, struct queue *q, const struct route *r,
 	q->hope = q->hope || !sess_unwanted(cause);
 	if (target == q->target)
 		q->target++;
-	if (q->target < r->dns->n)
+	if (q->target < r->dns->n) {
+		retry_remember(q, cause);
 		return;
+	}
 	if (q->set->bounce_upon_5xx_greeting && !q->hope)
 		retry_bounce_queue(w, q, cause, 0);
 	else
@@ -137,16 +139,46 @@ sess_target_failed(struct worker *w, struct queue *q, const struct route *r,
 	queue_rewind(q);
 }
 
-/* Does no way lead to the target (IPv6, say), and another one is left? */
+/*
+ * Is it this target only that cannot be reached from here? No route to it
+ * (IPv6, say), a local filter, or no free port for this pair of addresses.
+ */
 static bool
-sess_no_way(const struct sess *s, const struct smtp_failure *why)
+sess_no_way(const struct smtp_failure *why)
 {
-	const struct queue *q = s->queue;
+	static const int errs[] = { ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL,
+		EADDRINUSE, EACCES, EPERM };
+	size_t i;
 
-	return (why->stage == SMTP_STAGE_CONNECT &&
-	    (why->errnum == ENETUNREACH || why->errnum == EHOSTUNREACH) &&
-	    why->blame == SMTP_BLAME_LOCAL && q->route == s->route &&
-	    q->target == s->target && q->target + 1 < q->route->dns->n);
+	if (why->stage != SMTP_STAGE_CONNECT)
+		return (false);
+	for (i = 0; i < sizeof(errs) / sizeof(errs[0]); i++)
+		if (why->errnum == errs[i])
+			return (true);
+	return (false);
+}
+
+/*
+ * A fault of this machine. What works goes on without another connection; else
+ * the next target may be in reach; else the queue waits.
+ */
+static void
+sess_local_fault(struct sess *s, const struct smtp_failure *why)
+{
+	struct worker *w = s->w;
+	struct queue *q = s->queue;
+
+	if (!s->ready && q->n_ready > 0)
+		q->hold_until = loop_now(w->loop) + SESS_HOLD_MS;
+	else if (!sess_no_way(why))
+		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
+	else if (q->route == s->route) {
+		if (s->target == q->target)
+			q->target++;
+		q->hope = true;
+		if (q->target >= q->route->dns->n)
+			retry_queue_no_way(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
+	}
 }
 
 bool
@@ -178,11 +210,8 @@ sess_broke(struct sess *s, const struct smtp_failure *why)
 		q->n_ready--;
 	else
 		q->n_starting--;
-	if (sess_no_way(s, why)) {
-		q->target++; /* another address may be in reach */
-		q->hope = true;
-	} else if (why->blame == SMTP_BLAME_LOCAL)
-		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
+	if (why->blame == SMTP_BLAME_LOCAL)
+		sess_local_fault(s, why);
 	else if (why->blame == SMTP_BLAME_SOURCE || sess_source_gone(s))
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SESS_LOCAL_MS);
 	else
@@ -210,7 +239,7 @@ sess_on_closed(void *arg, struct smtp_conn *c, const struct smtp_failure *why)
 	struct sess *s = arg;
 
 	(void)c;
-	if (s->delivered == 0 && why->stage != SMTP_STAGE_IDLE)
+	if (!s->worked && why->stage != SMTP_STAGE_IDLE)
 		sess_broke(s, why);
 	sess_end(s);
 }
@@ -223,6 +252,7 @@ sess_on_ready(void *arg, struct smtp_conn *c)
 	s->ready = true;
 	s->queue->n_starting--;
 	s->queue->n_ready++;
+	retry_forget(s->queue);
 	s->w->count.sessions++;
 	smtp_ehlo_names(smtp_conn_caps(c), &s->esmtp);
 	if (s->queue->set->log_connections)
@@ -255,6 +285,7 @@ sess_on_done(void *arg, struct smtp_conn *c, const struct smtp_outcome *out)
 	if (out->chunking_broken)
 		route_no_chunking(s->w, s->route, s->host);
 	result_apply(s->w, s, out);
+	s->worked = s->worked || out->usable || s->delivered > 0;
 	if (!out->usable)
 		return; /* closed() comes */
 	if (out->chunking_broken)
@@ -527,6 +558,7 @@ sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
 	ret_set->greeting = c->smtp_greeting_timeout;
 	ret_set->command = c->command_timeout;
 	ret_set->data_send = c->data_send_timeout;
+	ret_set->message = c->data_transfer_timeout;
 	ret_set->data_end = c->smtp_data_termination_timeout;
 	ret_set->ignore_8bitmime = c->ignore_8bitmime;
 	ret_set->ignore_chunking = c->ignore_chunking || q->route->no_chunking;

@@ -38,6 +38,7 @@ struct sess {
 	bool best;	       /* target is of the best preference */
 	bool ready;
 	bool in_txn;
+	bool worked;	   /* a transaction came to its end */
 	bool resting;	   /* in the route's idle list, by `waiting` */
 	uint32_t rcpt_cap; /* recipients a transaction, 0: no cap */
 	uint64_t messages;

@@ -25,6 +25,7 @@
 struct entry {
 	TAILQ_ENTRY(entry) entry;
 	char *key;
+	struct buf fields; /* what stands before the message */
 	struct merge *merge;
 	size_t memory;
 };
@@ -60,6 +61,7 @@ entry_free(struct tpl *t, struct entry *e)
 	(void)map_del(&t->map, e->key);
 	t->memory -= e->memory;
 	merge_free(e->merge);
+	buf_release(&e->fields);
 	free(e->key);
 	free(e);
 }
@@ -131,35 +133,38 @@ tpl_bind(struct merge *m, const struct batch_header *h)
 /* Read and parse the template of a message. 0 or -1. */
 static int
 tpl_parse(struct tpl *t, struct batch *b, const struct batch_msg *m,
-    struct merge **ret_m, struct verr *err)
+    struct entry *e, struct verr *err)
 {
 	const struct batch_header *h = batch_header(b);
+	const struct mergeparts how = { .lengths = h->parts,
+		.strip = h->strip,
+		.host = h->host,
+		.date = h->date != NULL };
 	struct buf raw = BUF_INIT, text = BUF_INIT;
-	const struct buf *all = &raw;
+	size_t fields = 0;
 	int rc;
 
 	rc = tpl_read(t, b, m, &raw, err);
-	if (rc == 0 && h->parts != NULL) {
-		rc = mergeparts_join(buf_str(&raw), raw.len, h->parts, m->parts,
-		    h->host != NULL ? h->host : h->vmta, &text, err);
-		all = &text;
+	if (rc == 0)
+		rc = mergeparts_join(buf_str(&raw), raw.len, &how, m->parts,
+		    &text, &fields, err);
+	if (rc == 0)
+		rc = merge_parse(buf_str(&text), text.len, &e->merge, err);
+	if (rc == 0) {
+		tpl_bind(e->merge, h);
+		buf_add(&e->fields, raw.p, fields);
 	}
-	if (rc == 0)
-		rc = merge_parse(buf_str(all), all->len, ret_m, err);
-	if (rc == 0)
-		tpl_bind(*ret_m, h);
 	buf_release(&raw);
 	buf_release(&text);
 	return (rc);
 }
 
 /* The template of a message, kept or read. NULL: err. */
-static struct merge *
+static struct entry *
 tpl_get(struct tpl *t, struct batch *b, const struct batch_msg *m,
     struct verr *err)
 {
 	const struct batch_header *h = batch_header(b);
-	struct merge *merge;
 	struct entry *e;
 
 	buf_clear(&t->key);
@@ -170,22 +175,22 @@ tpl_get(struct tpl *t, struct batch *b, const struct batch_msg *m,
 	if (e != NULL) {
 		TAILQ_REMOVE(&t->used, e, entry);
 		TAILQ_INSERT_HEAD(&t->used, e, entry);
-		return (e->merge);
+		return (e);
 	}
-	if (tpl_parse(t, b, m, &merge, err) == -1)
-		return (NULL);
-	while (!TAILQ_EMPTY(&t->used) &&
-	    (t->memory + merge_memory(merge) > TPL_MEMORY ||
-		t->map.n >= TPL_MAX))
-		entry_free(t, TAILQ_LAST(&t->used, entry_list));
 	e = xcalloc(1, sizeof(*e));
+	if (tpl_parse(t, b, m, e, err) == -1) {
+		free(e);
+		return (NULL);
+	}
+	e->memory = merge_memory(e->merge) + e->fields.cap;
+	while (!TAILQ_EMPTY(&t->used) &&
+	    (t->memory + e->memory > TPL_MEMORY || t->map.n >= TPL_MAX))
+		entry_free(t, TAILQ_LAST(&t->used, entry_list));
 	e->key = xstrdup(t->key.p);
-	e->merge = merge;
-	e->memory = merge_memory(merge);
 	t->memory += e->memory;
 	(void)map_put(&t->map, e->key, e);
 	TAILQ_INSERT_HEAD(&t->used, e, entry);
-	return (merge);
+	return (e);
 }
 
 /* The values of a recipient. 0 or -1. */
@@ -227,11 +232,10 @@ tpl_render(struct tpl *t, struct batch *b, const struct batch_txn *x,
 		.vmta = h->vmta,
 		.parts = m->parts,
 		.priority = prio };
-	struct merge *merge;
+	struct entry *e = tpl_get(t, b, m, err);
 	size_t header;
 
-	merge = tpl_get(t, b, m, err);
-	if (merge == NULL || tpl_values(t, h, x->rcpt[0].vars, err) == -1)
+	if (e == NULL || tpl_values(t, h, x->rcpt[0].vars, err) == -1)
 		return (-1);
 	buf_clear(&t->envid);
 	if (m->envid != NULL)
@@ -244,8 +248,11 @@ tpl_render(struct tpl *t, struct batch *b, const struct batch_txn *x,
 	env.envid = buf_str(&t->envid);
 	env.msgid = t->msgid.p;
 	buf_clear(ret_text);
-	if (merge_render(merge, &env, t->value, ret_text, &header, err) == -1)
+	buf_add(ret_text, e->fields.p, e->fields.len);
+	if (merge_render(e->merge, &env, t->value, ret_text, &header, err) ==
+	    -1)
 		return (-1);
-	message_scan(ret_text->p, ret_text->len, header, ret_facts);
+	message_scan(ret_text->p, ret_text->len, header + e->fields.len,
+	    ret_facts);
 	return (0);
 }

@@ -13,13 +13,13 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "dns/unbound.h"
 #include "run/bouncer.h"
 #include "run/exports.h"
 #include "run/live.h"
 #include "run/plan.h"
 #include "run/recover.h"
 #include "run/request.h"
+#include "run/resolve.h"
 #include "run/route.h"
 #include "run/sched.h"
 #include "run/work.h"
@@ -282,6 +282,7 @@ worker_on_tick(void *arg)
 		worker_broke(w);
 	wal_tick(w);
 	live_write(w);
+	resolve_tick(w);
 	worker_chores(w);
 	queue_sweep(w);
 	worker_kick(w);
@@ -356,6 +357,7 @@ worker_on_hup(void *arg)
 	rvmta_reload_all(w);
 	queue_reload_all(w); /* ends look-ups, which use what comes next */
 	worker_load_global(w);
+	resolve_reload(w);
 	if (rvmta_own_all(w, &err) == -1 || recover_all(w, &err) == -1) {
 		log_err(&err);
 		worker_stop(w, false);
@@ -380,26 +382,6 @@ worker_limits(void)
 	}
 }
 
-/* DNS, by the configured servers. */
-static int
-worker_resolver(struct worker *w, struct verr *err)
-{
-	const struct conf_list *l = &conf_global(w->conf)->name_server;
-	const char *server[16], *item = NULL;
-	size_t n = 0;
-
-	while (n < 16 && (item = conf_list_next(l, item)) != NULL)
-		server[n++] = item;
-	if (w->sys->resolver == NULL) {
-		w->resolver = dns_unbound_new(w->loop, server, n, err);
-		if (w->resolver == NULL)
-			return (-1);
-		w->sys->resolver = w->resolver;
-	}
-	w->dns = dns_new(w->loop, w->sys, "/etc/hosts");
-	return (0);
-}
-
 static void
 worker_timers(struct worker *w)
 {
@@ -419,6 +401,7 @@ int
 worker_begin(struct worker *w, struct verr *err)
 {
 	TAILQ_INIT(&w->hungry);
+	TAILQ_INIT(&w->lookers);
 	TAILQ_INIT(&w->sessions);
 	TAILQ_INIT(&w->works);
 	heap_init(&w->wakes, sizeof(struct sched_wake), sched_wake_cmp);
@@ -500,11 +483,7 @@ worker_end(struct worker *w)
 	loop_timer_free(w->wake_timer);
 	loop_timer_free(w->tick_timer);
 	loop_timer_free(w->stop_timer);
-	dns_free(w->dns);
-	if (w->resolver != NULL) {
-		w->resolver->free(w->resolver);
-		w->sys->resolver = NULL;
-	}
+	resolve_close(w);
 	trigger_reader_close(w->trigger);
 	owner_close(w->owner);
 	if (w->spool != NULL)
@@ -532,7 +511,8 @@ worker_summary(const struct worker *w)
 	log_event(LOG_LV_INFO, "run-end", "delivered",
 	    log_num((int64_t)c->delivered), "bounced",
 	    log_num((int64_t)c->bounced), "deferred",
-	    log_num((int64_t)c->deferred), "sessions",
+	    log_num((int64_t)c->deferred), "ambiguous",
+	    log_num((int64_t)c->ambiguous), "sessions",
 	    log_num((int64_t)c->sessions), "failures",
 	    log_num((int64_t)c->failures), NULL);
 }
@@ -579,7 +559,7 @@ worker_run(struct sys *sys, struct conf *c, const struct run_options *opt,
 	if (rc == 0) /* before anything is owned: it needs all of it */
 		rc = commit_sweep(w.spool, err);
 	if (rc == 0)
-		rc = worker_resolver(&w, err);
+		rc = resolve_open(&w, err);
 	if (rc == 0) {
 		worker_timers(&w);
 		worker_watch(&w);

@@ -30,12 +30,14 @@
 #include "spool/trigger.h"
 
 /* Totals of a run, for its last log line. */
+struct resolve;
 struct selection;
 
 struct run_count {
 	uint64_t delivered;
 	uint64_t bounced;
 	uint64_t deferred;
+	uint64_t ambiguous; /* of those: end of data sent, no answer */
 	uint64_t sessions;
 	uint64_t failures;
 };
@@ -55,7 +57,7 @@ struct worker {
 	struct wal *wal;
 	struct exports exports;
 	struct dns *dns;
-	struct resolver *resolver; /* ours; NULL: the table's own is used */
+	struct resolve *resolve;
 	struct netcheck *net;
 	struct total_slots total_slots; /* total-max-smtp-out */
 	struct trigger_reader *trigger;
@@ -68,8 +70,9 @@ struct worker {
 	struct work_list works; /* open batches */
 	struct dns_net *allow;	/* allow-special-destination */
 	size_t n_allow;
-	struct heap wakes;	  /* struct sched_wake */
-	struct queue_list hungry; /* want a new session */
+	struct heap wakes;	   /* struct sched_wake */
+	struct queue_list hungry;  /* want a new session */
+	struct queue_list lookers; /* want a look-up, and there are too many */
 	struct pause_list *pauses;
 	struct tpl *tpl; /* templates of merges; NULL: none met yet */
 

@@ -83,6 +83,7 @@ static void
 out_sent(struct smtp_conn *c, size_t n)
 {
 	c->out_off += n;
+	c->out_gone += n;
 	c->wrote = true;
 	if (c->out_off < c->out.len)
 		return;

@@ -15,7 +15,9 @@
  * A timer that fires late (a stopped process, a busy machine) must not break
  * a session whose answer is there: the socket is looked at once more.
  */
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <linux/sockios.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,10 +56,29 @@ conn_leave(struct smtp_conn *c)
 	free(c);
 }
 
+bool
+smtp_conn_drop_unsent(struct smtp_conn *c)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	int unsent = 0;
+
+	if (c->fd < 0 || ioctl(c->fd, SIOCOUTQNSD, &unsent) != 0 ||
+	    unsent <= 0 ||
+	    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) !=
+		0)
+		return (false);
+	if (c->txn.active && c->txn.end_sent) {
+		c->txn.end_sent = false;
+		c->txn.stage = SMTP_STAGE_DATA;
+	}
+	return (true);
+}
+
 /* Close the socket. */
 void
 smtp_conn_close(struct smtp_conn *c)
 {
+	(void)smtp_conn_drop_unsent(c);
 	loop_io_free(c->io);
 	c->io = NULL;
 	if (c->fd >= 0)

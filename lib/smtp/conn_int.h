@@ -34,7 +34,8 @@ enum smtp_verb {
 /* A command that has no answer yet. */
 struct smtp_flight {
 	enum smtp_verb verb;
-	size_t rcpt; /* of SMTP_V_RCPT */
+	size_t rcpt;	/* of SMTP_V_RCPT */
+	uint64_t begin; /* octets that went through out before it */
 };
 
 enum smtp_state {
@@ -82,7 +83,8 @@ struct smtp_txn {
 	bool bdat;  /* content goes by BDAT */
 	bool ahead; /* content goes with the RCPT commands */
 	bool mail_said, mail_ok, data_said;
-	bool ended; /* the server has left the transaction */
+	bool in_step; /* 354 came where it had to: so did all before it */
+	bool ended;   /* the server has left the transaction */
 	bool answered, reused, chunking_broken, too_many;
 	bool untried;	     /* what is not settled was not tried */
 	bool asked, granted; /* may_end */
@@ -135,12 +137,19 @@ struct smtp_conn {
 	size_t rest_len;
 	struct buf out; /* to be sent before any content */
 	size_t out_off;
+	uint64_t out_gone; /* octets of out that were sent, of all times */
 	struct smtp_flight *flight;
 	size_t f_head, f_end, f_cap;
 	struct smtp_txn txn;
 };
 
 /* conn.c */
+/*
+ * Before a close that is no polite one: does the kernel still hold something,
+ * since the peer reads nothing? Then that shall never go, the close is a
+ * reset; and if the end of data is in it, it was not sent after all.
+ */
+bool smtp_conn_drop_unsent(struct smtp_conn *c);
 /* Close the socket. */
 void smtp_conn_close(struct smtp_conn *c);
 /* Close it and be dead: no event comes after this. */

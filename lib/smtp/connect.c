@@ -12,6 +12,8 @@
 
 #include "smtp/conn_int.h"
 
+#define CONNECT_UNSENT 16384 /* octets */
+
 /*
  * The errors of a connect call that the network made, not this machine. What
  * the kernel answers at once otherwise (no route, no free port, no memory, a
@@ -24,15 +26,21 @@ connect_is_remote(int errnum)
 	    errnum == ETIMEDOUT);
 }
 
-/* Options that only make things better: an error of theirs does not count. */
+/*
+ * Options that only make things better: an error of theirs does not count. The
+ * kernel takes little that it cannot send yet, so that a peer that stops
+ * reading is seen before its message seems to be sent.
+ */
 static void
 connect_options(int fd)
 {
-	int on = 1;
+	int on = 1, unsent = CONNECT_UNSENT;
 
 	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
 	    sizeof(on));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+	    sizeof(unsent));
 }
 
 int

@@ -44,6 +44,7 @@ smtp_conn_fail(struct smtp_conn *c, const struct smtp_failure *why)
 		return;
 	smtp_conn_trace_note(c, "closed: %s", why->text);
 	c->closing = true;
+	(void)smtp_conn_drop_unsent(c);
 	smtp_conn_close(c);
 	if (was == SMTP_S_READY && c->txn.active) {
 		smtp_txn_break(&c->txn, why);
@@ -142,11 +143,13 @@ void
 smtp_conn_fail_timeout(struct smtp_conn *c)
 {
 	struct smtp_failure why = { .timeout = true };
+	bool unsent = smtp_conn_drop_unsent(c);
 	enum smtp_stage stage = conn_stage(c);
 	char text[64];
 
 	(void)snprintf(text, sizeof(text), "timed out (%s)",
-	    c->wait == SMTP_W_WRITE ? "sending" : smtp_stage_name(stage));
+	    unsent || c->wait == SMTP_W_WRITE ? "sending" :
+						smtp_stage_name(stage));
 	conn_fail_text(c, &why, 4, stage == SMTP_STAGE_CONNECT ? 1 : 2, text);
 }
 

@@ -34,7 +34,8 @@ smtp_conn_said(struct smtp_conn *c, enum smtp_verb verb, size_t rcpt, size_t at)
 		c->flight = xreallocarray(c->flight, c->f_cap,
 		    sizeof(*c->flight));
 	}
-	c->flight[c->f_end++] = (struct smtp_flight) { verb, rcpt };
+	c->flight[c->f_end++] = (struct smtp_flight) { verb, rcpt,
+		c->out_gone + (at - c->out_off) };
 	if (c->set.log_commands && c->out.len >= at + 2)
 		smtp_conn_trace(c, '>', c->out.p + at, c->out.len - at - 2);
 }
@@ -60,6 +61,19 @@ smtp_conn_surplus(const struct smtp_conn *c)
 	size_t n = c->rest_len < 3 ? c->rest_len : 3;
 
 	return (n > 0 && memcmp(c->rest, "421", n) != 0);
+}
+
+/*
+ * Is a reply here before the next command was sent? Then it is one too many.
+ * (Content may be refused before the first octet of it has left.)
+ */
+static bool
+conn_ahead_of_us(const struct smtp_conn *c)
+{
+	const struct smtp_flight *f = &c->flight[c->f_head];
+
+	return (f->verb != SMTP_V_GREETING && f->verb != SMTP_V_END &&
+	    f->begin >= c->out_gone);
 }
 
 /* 421: the server closes. Whatever it answered is settled already. */
@@ -136,8 +150,10 @@ conn_reply(struct smtp_conn *c, const struct smtp_reply *r)
 	struct smtp_flight f;
 
 	smtp_conn_trace_reply(c, r);
-	if (smtp_conn_flights(c) == 0) {
-		if (r->code == 421)
+	if (smtp_conn_flights(c) == 0 || conn_ahead_of_us(c)) {
+		if (r->code == 421 && c->state == SMTP_S_READY)
+			conn_bye(c, r);
+		else if (r->code == 421)
 			smtp_conn_fail_reply(c, r);
 		else
 			smtp_conn_fail_protocol(c,

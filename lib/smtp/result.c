@@ -87,6 +87,24 @@ smtp_txn_settle_all(struct smtp_txn *t, const struct smtp_result *res,
 		smtp_txn_settle(t, i, res, text);
 }
 
+/*
+ * The answers are not those to our commands, and no 354 says since when: what
+ * the peer said about a recipient may be meant for another one.
+ */
+static void
+txn_doubt(struct smtp_txn *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->m->n_rcpt; i++) {
+		if (!t->rc[i].settled || t->res[i].code == 0 ||
+		    t->res[i].stage != SMTP_STAGE_RCPT)
+			continue;
+		t->rc[i].settled = false;
+		t->unsettled++;
+	}
+}
+
 void
 smtp_txn_break(struct smtp_txn *t, const struct smtp_failure *why)
 {
@@ -94,6 +112,8 @@ smtp_txn_break(struct smtp_txn *t, const struct smtp_failure *why)
 		.code = why->code,
 		.status = why->status };
 
+	if (why->protocol && !t->in_step)
+		txn_doubt(t);
 	if (t->unsettled == 0)
 		return;
 	if (t->bye) {

@@ -180,7 +180,8 @@ smtp_on_mail(struct smtp_conn *c, const struct smtp_reply *r)
 	struct smtp_txn *t = &c->txn;
 
 	t->answered = true;
-	t->stage = SMTP_STAGE_RCPT;
+	if (!t->end_sent)
+		t->stage = SMTP_STAGE_RCPT;
 	if (r->code / 100 == 2)
 		t->mail_ok = true;
 	else if (r->code / 100 == 3)
@@ -268,6 +269,7 @@ smtp_on_data(struct smtp_conn *c, const struct smtp_reply *r)
 {
 	struct smtp_txn *t = &c->txn;
 
+	t->in_step = r->code / 100 == 3;
 	if (r->code / 100 == 3 && t->unsettled > 0)
 		smtp_body_begin(c);
 	else if (r->code / 100 == 3)

@@ -51,7 +51,9 @@ struct batch_header {
 	bool merge;		 /* a mail merge: contents are templates */
 	const char *vars;	 /* names of its variables (spool/vars.h) */
 	const char *parts;	 /* octets of each part of the content */
-	const char *host;	 /* what Message-IDs end with */
+	const char *strip;	 /* fields that are taken out of parts */
+	const char *host;	 /* what Message-IDs end with; NULL: none */
+	const char *date;	 /* `add`, or NULL */
 	const char *undefined;	 /* `empty`, or NULL: they stay as written */
 	int prio;
 	int64_t queued; /* seconds, UTC */

@@ -334,14 +334,17 @@ commit_rcpt(struct commit *c, const struct commit_key *key,
 }
 
 void
-commit_merge(struct commit *c, const char *vars, const char *parts,
-    const char *host, bool empty_ones)
+commit_merge(struct commit *c, const struct commit_merge *m)
 {
+	struct buf *b = &c->merge_header;
+
 	c->merge = true;
-	header_add(&c->merge_header, "vars: ", vars);
-	header_add(&c->merge_header, "parts: ", parts);
-	header_add(&c->merge_header, "host: ", host);
-	header_add(&c->merge_header, "undefined: ", empty_ones ? "empty" : "");
+	header_add(b, "vars: ", m->vars);
+	header_add(b, "undefined: ", m->empty ? "empty" : "");
+	header_add(b, "parts: ", m->parts);
+	header_add(b, "strip: ", m->strip);
+	header_add(b, "host: ", m->host);
+	header_add(b, "date: ", m->date ? "add" : "");
 }
 
 uint64_t

@@ -88,16 +88,22 @@ int commit_rcpt(struct commit *c, const struct commit_key *key,
     const struct commit_msg *msg, const struct commit_rcpt *rcpt,
     struct verr *err);
 
+/* How the templates of a mail merge are to be read; NULL: not said. */
+struct commit_merge {
+	const char *vars;  /* names of the variables (spool/vars.h) */
+	const char *parts; /* mail/mergeparts.h: lengths, */
+	const char *host;  /* host, */
+	const char *strip; /* and fields that are taken out */
+	bool date;	   /* Date is added where it is absent */
+	bool empty;	   /* undefined variables are, else as written */
+};
+
 /*
  * What is added is a mail merge: contents are templates, and always shared,
- * the batches are of format version 2. vars: names of the variables
- * (spool/vars.h); parts: octets of each part of the content, `120,33`, NULL:
- * it has none; host: what Message-IDs end with, where parts may want one;
- * empty: undefined variables are, else they stay as written. Texts are
- * copied. To be called before the first recipient.
+ * the batches are of format version 2. Texts are copied. To be called before
+ * the first recipient.
  */
-void commit_merge(struct commit *c, const char *vars, const char *parts,
-    const char *host, bool empty);
+void commit_merge(struct commit *c, const struct commit_merge *m);
 /*
  * Write what was added so far to the disk, where nobody sees it, and forget
  * it but for its names: for commits that do not fit into memory. All contents

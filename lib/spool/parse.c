@@ -308,7 +308,8 @@ parse_header_line(struct batch *b, char *line)
 		{ "source", &h->source }, { "source-type", &h->source_type },
 		{ "source-mta", &h->source_mta }, { "content", &h->content },
 		{ "vars", &h->vars }, { "parts", &h->parts },
-		{ "host", &h->host }, { "undefined", &h->undefined } };
+		{ "host", &h->host }, { "undefined", &h->undefined },
+		{ "strip", &h->strip }, { "date", &h->date } };
 	char *value = strstr(line, ": ");
 	int64_t n;
 	size_t i;

@@ -11,12 +11,16 @@
 #include "spool/commit.h"
 #include "spool/spool.h"
 #include "spool/submit.h"
+#include "submit/select.h"
 #include "submit/submit.h"
 
 /* A recipient of the present message: offsets into its texts. */
 struct rcpt {
 	size_t smtp, domain, notify, orcpt;
 	uint32_t index; /* rcptIndex */
+	int prio;
+	struct target target;
+	size_t content; /* which of the message's contents it gets */
 };
 
 /* What is told when a commit is durable. */
@@ -43,9 +47,14 @@ struct submit {
 	struct sys *sys;
 	struct conf *conf;
 	struct conf_source src;
+	struct selector *sel;
+	const char **strip; /* header_strip */
 	char *source, *source_type, *source_mta;
 	uid_t uid;
-	struct addr self; /* default sender, when has_self */
+	bool dot_ends;
+	char notify[8];
+	struct addr_local local; /* completes unqualified addresses */
+	struct addr self;	 /* default sender, when has_self */
 	bool has_self;
 	struct verr self_err; /* why there is none */
 	struct spool *sp;     /* NULL until it is needed */
@@ -63,6 +72,7 @@ struct submit {
 	struct id id;
 	char date[64];
 	struct buf msgid; /* of Message-ID */
+	struct buf job, envid;
 	struct message msg;
 	struct rcpt *rcpt;
 	size_t n_rcpt, cap_rcpt;
@@ -84,15 +94,6 @@ struct submit {
 	void *durable_arg;
 };
 
-/* Where a message goes: a VirtualMTA, or a pool. */
-struct target {
-	const struct conf_vmta *vmta; /* NULL: the pool */
-	const struct conf_pool *pool;
-};
-
-/* The target that env names, or the source's default. 0 or -1 (VEX_DATA). */
-int route_target(const struct submit *s, const char *name, struct target *ret_t,
-    struct verr *err);
 /*
  * The VirtualMTA for a recipient of that domain in this commit; draws from
  * the pool's counter. NULL with err when that failed.
@@ -105,14 +106,15 @@ int route_draw(struct submit *s, const struct conf_pool *p, uint64_t n,
 /* The name of the VirtualMTA whose turn is number k. */
 const char *route_member(const struct submit *s, const struct conf_pool *p,
     uint64_t k);
-/* All that can be said against env; where it goes. 0 or -1. */
-int submit_env_check(const struct submit *s, const struct submit_env *env,
-    struct target *ret_t, struct verr *err);
 /* The member of a pool whose turn is number k. */
 const struct conf_member *route_turn(const struct conf_pool *p, uint64_t k);
 
 /* Open the spool unless it is. 0 or -1. */
 int submit_spool(struct submit *s, struct verr *err);
+/* Put the message, whose recipients have their targets, into the open commit.
+ * 0; -1 with err, never VEX_DATA: the commit is no longer whole. */
+int load_message(struct submit *s, const struct submit_env *env,
+    struct verr *err);
 /* The open commit; a new one after a look at the free space. NULL: err. */
 struct commit *load_commit(struct submit *s, struct verr *err);
 /* A message has been put into it. 0 or -1 when cutting it failed. */

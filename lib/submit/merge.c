@@ -1,21 +1,21 @@
 /*
- * A merge while it is submitted: the template is parsed, each row is looked at
- * as delivery will look at it (its header is rendered, so what cannot be sent
- * is refused here), and what is left of it is a line of values: only of the
- * variables that the template uses.
+ * A merge while it is submitted: the template, the columns, the end. Rows are
+ * in merge_row.c.
+ *
+ * The template is the submission's present message, so that the source's
+ * settings do to it what they do to others: control fields are obeyed and
+ * taken out, Received are counted, fields are added, the rules look at its
+ * header (as it is written: placeholders and all). Fields that are added
+ * before it differ by target, perhaps: there is a content for each that is
+ * needed.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/esc.h"
 #include "base/mem.h"
-#include "base/stamp.h"
-#include "base/unit.h"
-#include "mail/mergeparts.h"
-#include "mail/xtext.h"
 #include "spool/vars.h"
+#include "submit/header.h"
 #include "submit/merge_impl.h"
 
 /* Selections of parts that are kept parsed. */
@@ -25,6 +25,16 @@ static char *
 copy(const char *s)
 {
 	return (s != NULL ? xstrdup(s) : NULL);
+}
+
+/* Set a text that is ours. */
+static void
+replace(char **old, const char *s)
+{
+	char *text = copy(s);
+
+	free(*old);
+	*old = text;
 }
 
 struct submit_merge *
@@ -42,10 +52,10 @@ submit_merge_new(struct submit *s, const struct submit_merge_opts *opts)
 		m->opts.env.from = &m->from;
 	}
 	m->now = sys_now(s->sys);
-	(void)stamp_mail(m->now, m->date, sizeof(m->date));
 	(void)stamp_acct(opts->env.due > m->now ? opts->env.due : m->now,
 	    m->due);
 	map_init(&m->chosen);
+	map_init(&m->contents);
 	return (m);
 }
 
@@ -63,20 +73,27 @@ submit_merge_free(struct submit_merge *m)
 
 	if (m == NULL)
 		return;
+	if (m->begun)
+		submit_drop(m->s);
 	for (i = 0; i < m->n_part; i++)
 		buf_release(&m->part[i]);
+	for (i = 0; i < m->n_content; i++)
+		buf_release(&m->content[i]);
 	for (i = 0; i < m->n_name; i++)
 		free(m->name[i]);
 	merge_free(m->whole);
 	map_release(&m->chosen, chosen_free);
+	map_release(&m->contents, NULL);
 	rows_free(m->rows);
-	buf_release(&m->raw);
-	buf_release(&m->content);
+	buf_release(&m->base);
 	buf_release(&m->lengths);
+	buf_release(&m->strip);
 	buf_release(&m->names);
 	buf_release(&m->text);
 	buf_release(&m->vars);
+	buf_release(&m->sender);
 	free(m->part);
+	free(m->content);
 	free(m->column);
 	free(m->name);
 	free(m->value);
@@ -92,20 +109,53 @@ submit_merge_ok(struct submit_merge *m, struct verr *err)
 	if (!m->s->src.allow_mailmerge)
 		return (verr_set(err, VEX_DATA, "source %s may not merge",
 		    m->s->source));
-	return (submit_env_check(m->s, &m->opts.env, &m->target, err));
+	if (m->s->src.bcc.n > 0)
+		return (verr_set(err, VEX_DATA,
+		    "source %s has bcc, which merges do not serve",
+		    m->s->source));
+	return (submit_env_ok(m->s, &m->opts.env, err));
+}
+
+/* --- the template --------------------------------------------------------- */
+
+/* Begin the message that is the template. 0 or -1. */
+static int
+template_begin(struct submit_merge *m, struct verr *err)
+{
+	struct submit *s = m->s;
+	const char *host = conf_global(s->conf)->host_name;
+	struct message_opts o = { .stray = MESSAGE_REFUSE,
+		.dot_ends = s->dot_ends,
+		.strip = s->strip,
+		.max_size = submit_max_size(s) };
+
+	submit_drop(s);
+	if (submit_alive(s, err) == -1)
+		return (-1);
+	if (id_new(s->sys, &m->id) == -1) {
+		(void)verr_sys(err, "no random numbers");
+		return (submit_break(s, err));
+	}
+	s->id = m->id;
+	(void)stamp_mail(m->now, s->date, sizeof(s->date));
+	buf_clear(&s->msgid);
+	buf_addf(&s->msgid, "<[*msgid]@%s>", host);
+	m->how.host = s->src.add_message_id_header ? host : NULL;
+	m->how.date = s->src.add_date_header;
+	o.message_id = m->how.host != NULL ? s->msgid.p : NULL;
+	o.date = m->how.date ? "[*date]" : NULL;
+	message_init(&s->msg, &o);
+	s->begun = m->begun = true;
+	return (0);
 }
 
 int
 submit_merge_data(struct submit_merge *m, const char *p, size_t n,
     struct verr *err)
 {
-	size_t max = submit_max_size(m->s);
-
-	if (max > 0 && m->raw.len + n > 2 * max) /* LF will be CRLF */
-		return (verr_set(err, VEX_DATA, "template over %zu octets",
-		    max));
-	buf_add(&m->raw, p, n);
-	return (0);
+	if (!m->begun && template_begin(m, err) == -1)
+		return (-1);
+	return (message_feed(&m->s->msg, p, n, err));
 }
 
 int
@@ -129,7 +179,56 @@ submit_merge_part(struct submit_merge *m, unsigned int number, const char *p,
 	return (0);
 }
 
-/* --- the template --------------------------------------------------------- */
+/* What is stored of parts, and the message that all of them are. */
+static int
+template_parts(struct submit_merge *m, struct verr *err)
+{
+	const char *const *name;
+	size_t before;
+	unsigned int i;
+
+	if (template_begin(m, err) == -1)
+		return (-1);
+	for (i = 0; i < m->n_part; i++) {
+		before = m->base.len;
+		if (mergeparts_store(buf_str(&m->part[i]), m->part[i].len,
+			&m->base, err) == -1)
+			return (-1);
+		buf_addf(&m->lengths, "%s%zu", i > 0 ? "," : "",
+		    m->base.len - before);
+	}
+	for (name = m->s->strip; *name != NULL; name++)
+		buf_addf(&m->strip, "%s%s", m->strip.len > 0 ? " " : "", *name);
+	m->how.lengths = m->lengths.p;
+	m->how.strip = buf_str(&m->strip);
+	return (message_feed(&m->s->msg, buf_str(&m->base), m->base.len, err));
+}
+
+/* The template is complete: what its header says, and what is stored. */
+static int
+template_end(struct submit_merge *m, struct verr *err)
+{
+	struct submit *s = m->s;
+	struct submit_env env;
+
+	if (m->n_part > 0 ? template_parts(m, err) == -1 :
+		!m->begun && template_begin(m, err) == -1)
+		return (-1);
+	if (message_end(&s->msg, err) == -1 ||
+	    header_control(s, &m->opts.env, &env, err) == -1)
+		return (-1);
+	replace(&m->job, env.job);
+	replace(&m->envid, env.envid);
+	m->opts.env.job = m->job;
+	m->opts.env.envid = m->envid;
+	if (s->msg.text.len >= UINT32_MAX / 2)
+		return (verr_set(err, VEX_DATA, "template over 2 GiB"));
+	if (m->n_part > 0)
+		return (0);
+	m->how = (struct mergeparts) { .lengths = NULL };
+	buf_add(&m->base, buf_str(&s->msg.text), s->msg.text.len);
+	return (merge_parse(buf_str(&m->base), m->base.len, &m->whole, err));
+}
 
 /* All variables of t that no column defines, when that is an error. */
 static int
@@ -154,14 +253,12 @@ check_defined(const struct submit_merge *m, const struct merge *t,
 	return (rc);
 }
 
-/* A parsed template gets its columns. 0, or -1 and it is freed. */
+/* Give a parsed template its columns. 0 or -1. */
 static int
 template_bind(struct submit_merge *m, struct merge *t, struct verr *err)
 {
-	if (check_defined(m, t, err) == -1) {
-		merge_free(t);
+	if (check_defined(m, t, err) == -1)
 		return (-1);
-	}
 	merge_bind(t, (const char *const *)m->name, m->n_name,
 	    m->opts.undefined == SUBMIT_UNDEFINED_EMPTY);
 	return (0);
@@ -174,14 +271,14 @@ template_chosen(struct submit_merge *m, const char *parts, struct merge **ret_t,
 {
 	struct buf text = BUF_INIT;
 	struct merge *t = NULL;
+	size_t fields;
 	int rc;
 
 	*ret_t = map_get(&m->chosen, parts);
 	if (*ret_t != NULL)
 		return (0);
-	rc = mergeparts_join(buf_str(&m->content), m->content.len,
-	    buf_str(&m->lengths), parts, conf_global(m->s->conf)->host_name,
-	    &text, err);
+	rc = mergeparts_join(buf_str(&m->base), m->base.len, &m->how, parts,
+	    &text, &fields, err);
 	if (rc == 0)
 		rc = merge_parse(buf_str(&text), text.len, &t, err);
 	if (rc == 0)
@@ -191,54 +288,62 @@ template_chosen(struct submit_merge *m, const char *parts, struct merge **ret_t,
 			map_release(&m->chosen, chosen_free);
 		(void)map_put(&m->chosen, parts, t);
 		*ret_t = t;
+	} else {
+		merge_free(t);
 	}
 	buf_release(&text);
 	return (rc);
 }
 
-/* The template of a row; parts "": all of it. */
-static int
-row_template(struct submit_merge *m, const char *parts, struct merge **ret_t,
+int
+merge_template(struct submit_merge *m, const char *parts, struct merge **ret_t,
     struct verr *err)
 {
 	*ret_t = m->whole;
-	if (m->lengths.len > 0)
+	if (m->n_part > 0)
 		return (template_chosen(m, parts, ret_t, err));
-	if (*parts != '\0' && strcmp(parts, "1") != 0)
+	if (*parts != '\0')
 		return (verr_set(err, VEX_DATA,
 		    "*parts names a part that is not there"));
 	return (0);
 }
 
-/* What is stored of a template in parts. */
-static int
-content_parts(struct submit_merge *m, struct verr *err)
+int
+merge_content(struct submit_merge *m, const struct target *t, const char *job,
+    size_t *ret_n, struct verr *err)
 {
-	size_t before;
-	unsigned int i;
+	/* only Feedback-ID tells jobs apart */
+	bool by_job = *m->s->src.feedback_id != '\0' && job != NULL;
+	struct submit_env env = m->opts.env;
+	struct buf key = BUF_INIT, text = BUF_INIT;
+	int rc = 0;
 
-	for (i = 0; i < m->n_part; i++) {
-		before = m->content.len;
-		if (mergeparts_store(buf_str(&m->part[i]), m->part[i].len,
-			&m->content, err) == -1)
-			return (-1);
-		buf_addf(&m->lengths, "%s%zu", i > 0 ? "," : "",
-		    m->content.len - before);
+	buf_addf(&key, "%s\n%s", target_name(t), by_job ? job : "");
+	*ret_n = (size_t)map_get(&m->contents, key.p);
+	env.job = job;
+	if (*ret_n == 0 && m->n_content == MERGE_CONTENTS)
+		rc = verr_set(err, VEX_DATA,
+		    "more than %d VirtualMTAs or jobs in one merge",
+		    MERGE_CONTENTS);
+	else if (*ret_n == 0)
+		rc = header_added(m->s, &env, t, &text, err);
+	if (rc == 0 && *ret_n == 0) {
+		m->fields = m->fields || text.len > 0;
+		buf_add(&text, m->base.p, m->base.len);
+		if (m->n_content == m->cap_content) {
+			m->cap_content = m->cap_content * 2 + 4;
+			m->content = xreallocarray(m->content, m->cap_content,
+			    sizeof(*m->content));
+		}
+		m->content[m->n_content++] = text;
+		buf_init(&text);
+		*ret_n = m->n_content;
+		(void)map_put(&m->contents, key.p, (void *)m->n_content);
 	}
-	return (0);
-}
-
-/* The template is complete. */
-static int
-content_end(struct submit_merge *m, struct verr *err)
-{
-	if (m->n_part > 0)
-		return (content_parts(m, err));
-	if (mergeparts_message(buf_str(&m->raw), m->raw.len,
-		conf_global(m->s->conf)->host_name, submit_max_size(m->s),
-		&m->content, err) == -1)
-		return (-1);
-	return (merge_parse(m->content.p, m->content.len, &m->whole, err));
+	(*ret_n)--;
+	buf_release(&key);
+	buf_release(&text);
+	return (rc);
 }
 
 /* --- the columns ---------------------------------------------------------- */
@@ -307,7 +412,8 @@ submit_merge_columns(struct submit_merge *m, const char *const *name, size_t n,
 	int rc = 0;
 
 	if (submit_alive(m->s, err) == -1 || submit_merge_ok(m, err) == -1 ||
-	    content_end(m, err) == -1)
+	    template_end(m, err) == -1 ||
+	    submit_env_ok(m->s, &m->opts.env, err) == -1)
 		return (-1);
 	m->column = xcalloc(n + 1, sizeof(*m->column));
 	m->name = xcalloc(n + 1, sizeof(*m->name));
@@ -319,339 +425,13 @@ submit_merge_columns(struct submit_merge *m, const char *const *name, size_t n,
 		    column_reserved(m, &m->column[i], name[i], err) :
 		    column_variable(m, &m->column[i], name[i], name, i, err);
 	}
-	if (rc == -1 ||
-	    (m->whole != NULL && check_defined(m, m->whole, err) == -1))
-		return (-1);
-	if (m->whole != NULL)
-		merge_bind(m->whole, (const char *const *)m->name, m->n_name,
-		    m->opts.undefined == SUBMIT_UNDEFINED_EMPTY);
+	if (rc == 0 && m->whole != NULL)
+		rc = template_bind(m, m->whole, err);
 	m->skip = m->s->seq < m->s->skip;
-	if (id_new(m->s->sys, &m->id) == -1)
-		return (verr_sys(err, "no random numbers"));
-	return (0);
-}
-
-/* --- a row ---------------------------------------------------------------- */
-
-/* What a row says of itself, or all of them do. */
-struct rowenv {
-	bool own;
-	struct submit_env env;
-	struct target target;
-	struct addr from;
-	size_t vmta, job, envid, parts; /* places in m->text */
-};
-
-/* A reserved value as text in m->text; its place. 0 or -1. */
-static int
-reserved_text(struct submit_merge *m, const struct merge_value *v,
-    size_t *ret_at, struct verr *err)
-{
-	size_t i;
-
-	for (i = 0; i < v->n; i++)
-		if ((unsigned char)v->p[i] < 0x20 || v->p[i] == 0x7f)
-			return (verr_set(err, VEX_DATA, "control octet"));
-	*ret_at = m->text.len;
-	buf_add(&m->text, v->p, v->n);
-	buf_addc(&m->text, '\0');
-	return (0);
-}
-
-/* A number or a time. */
-static int
-reserved_number(const struct submit_merge *m, struct rowenv *e, int reserved,
-    const char *text, struct verr *err)
-{
-	int64_t n;
-
-	if (reserved == MERGE_SCHEDULE) {
-		if (stamp_parse(text, m->now, &e->env.due) == -1)
-			return (verr_set(err, VEX_DATA, "not a time"));
-		return (0);
-	}
-	if (unit_int(text, &n) == -1 || n > 100)
-		return (verr_set(err, VEX_DATA, "not 0 to 100"));
-	e->env.prio = (int)n;
-	return (0);
-}
-
-/* One reserved column that says something. */
-static int
-reserved_value(struct submit_merge *m, struct rowenv *e, int reserved,
-    const struct merge_value *v, struct verr *err)
-{
-	size_t at = 0;
-
-	if (reserved_text(m, v, &at, err) == -1)
-		return (-1);
-	e->own = true;
-	switch (reserved) {
-	case MERGE_FROM:
-		e->env.from = &e->from;
-		return (addr_parse(m->text.p + at, v->n, ADDR_SENDER, &e->from,
-		    err));
-	case MERGE_ENVID:
-		e->envid = m->text.len;
-		xtext_encode(v->p, v->n, &m->text);
-		buf_addc(&m->text, '\0');
-		return (0);
-	case MERGE_JOBID:
-		e->job = at;
-		return (0);
-	case MERGE_VMTA:
-		e->vmta = at;
-		return (0);
-	case MERGE_PARTS:
-		e->parts = at;
-		return (0);
-	default:
-		return (reserved_number(m, e, reserved, m->text.p + at, err));
-	}
-}
-
-/* What holds for a row. m->text begins with a NUL: place 0 is "". */
-static int
-row_env(struct submit_merge *m, const struct merge_value *value,
-    struct rowenv *e, struct verr *err)
-{
-	static const char *const what[MERGE_NAMES] = { "*to", "*from", "*date",
-		"*envid", "*jobid", "*vmta", "*parts", "*schedule",
-		"*priority", "*msgid" };
-	const struct column *c;
-	size_t i;
-
-	e->own = false;
-	e->vmta = e->job = e->envid = e->parts = 0;
-	e->env = m->opts.env;
-	e->target = m->target;
-	buf_clear(&m->text);
-	buf_addc(&m->text, '\0');
-	for (i = 0; i < m->n_column; i++) {
-		c = &m->column[i];
-		if (c->reserved == -1 || value[i].p == NULL || value[i].n == 0)
-			continue;
-		if (reserved_value(m, e, c->reserved, &value[i], err) == -1)
-			return (verr_prefix(err, "%s", what[c->reserved]));
-	}
-	if (!e->own)
-		return (0);
-	if (e->vmta != 0)
-		e->env.vmta = m->text.p + e->vmta;
-	if (e->job != 0)
-		e->env.job = m->text.p + e->job;
-	if (e->envid != 0)
-		e->env.envid = m->text.p + e->envid;
-	return (submit_env_check(m->s, &e->env, &e->target, err));
-}
-
-/* The values of the variables, checked. 0 or -1. */
-static int
-row_values(struct submit_merge *m, const struct merge_value *value,
-    struct verr *err)
-{
-	const struct column *c;
-	size_t i;
-
-	for (i = 0; i < m->n_column; i++) {
-		c = &m->column[i];
-		if (c->var == -1)
-			continue;
-		if (value[i].p != NULL && !esc_is_utf8(value[i].p, value[i].n))
-			return (verr_set(err, VEX_DATA,
-			    "the value of [%s] is not UTF-8", m->name[c->var]));
-		m->value[c->var] = value[i];
-	}
-	return (0);
-}
-
-/* Texts that the reserved names of a row stand for. */
-struct rowtext {
-	char due[STAMP_ACCT_LEN + 1];
-	char prio[16];
-	struct buf envid, msgid;
-};
-
-/* The environment of a row, as delivery will have it (but the VirtualMTA). */
-static void
-row_merge_env(const struct submit_merge *m, const struct submit_rcpt *r,
-    const struct rowenv *e, struct rowtext *t, struct merge_env *ret_env)
-{
-	const struct addr *from = e->env.from != NULL ? e->env.from :
-							&m->s->self;
-	const char *envid = e->env.envid != NULL ? e->env.envid : "";
-
-	buf_clear(&t->envid);
-	(void)xtext_decode(envid, strlen(envid), &t->envid);
-	buf_clear(&t->msgid);
-	buf_addf(&t->msgid, "%s.%lu", m->id.s, (unsigned long)m->index);
-	(void)snprintf(t->prio, sizeof(t->prio), "%d",
-	    e->env.prio == -1 ? SUBMIT_PRIO_DEFAULT : e->env.prio);
-	*ret_env = (struct merge_env) {
-		.to = r->smtp,
-		.from = from->smtp,
-		.date = m->date,
-		.envid = buf_str(&t->envid),
-		.jobid = e->env.job,
-		.vmta = e->target.vmta != NULL ? e->target.vmta->name :
-						 e->target.pool->name,
-		.parts = m->text.p + e->parts,
-		.schedule = e->own ?
-		    stamp_acct(e->env.due > m->now ? e->env.due : m->now,
-			t->due) :
-		    m->due,
-		.priority = t->prio,
-		.msgid = t->msgid.p,
-	};
-}
-
-/* Check a row, or (text not NULL) render it. */
-static int
-row_look(struct submit_merge *m, const struct submit_rcpt *r,
-    const struct merge_value *value, struct rowenv *e, struct buf *text,
-    struct verr *err)
-{
-	struct rowtext t = { .prio = "" };
-	struct merge_env env;
-	struct merge *tpl;
-	const char *name;
-	size_t header;
-	int rc;
-
-	if (!spool_domain_valid(r->domain))
-		return (verr_set(err, VEX_DATA, "bad recipient domain"));
-	if (row_env(m, value, e, err) == -1 || row_values(m, value, err) == -1 ||
-	    row_template(m, m->text.p + e->parts, &tpl, err) == -1)
-		return (-1);
-	name = m->opts.undefined == SUBMIT_UNDEFINED_ERROR ?
-	    merge_undefined(tpl, m->value) :
-	    NULL;
-	if (name != NULL)
-		return (verr_set(err, VEX_DATA, "[%s] is undefined", name));
-	row_merge_env(m, r, e, &t, &env);
-	rc = text != NULL ?
-	    merge_render(tpl, &env, m->value, text, &header, err) :
-	    merge_check(tpl, &env, m->value, err);
-	buf_release(&t.envid);
-	buf_release(&t.msgid);
 	return (rc);
 }
 
-/* The hashes that rows are sorted by. */
-static void
-row_hash(struct submit_merge *m, const struct rowenv *e, struct row *row)
-{
-	char fold[ADDR_MAX + 1];
-	const char *p;
-	size_t i;
-
-	for (i = 0; i < ADDR_MAX && row->rcpt[i] != '\0'; i++)
-		fold[i] = row->rcpt[i] >= 'A' && row->rcpt[i] <= 'Z' ?
-		    (char)(row->rcpt[i] + ('a' - 'A')) :
-		    row->rcpt[i];
-	row->addr = map_hash(fold, i);
-	p = row->rcpt + row->domain;
-	row->key = map_hash(p, strlen(p));
-	row->msg = 0;
-	if (!e->own)
-		return;
-	buf_clear(&m->vars);
-	buf_addf(&m->vars, "%s\n%s\n%d\n%lld\n%s", row->target, row->job,
-	    (int)row->prio, (long long)row->due, p);
-	row->key = map_hash(m->vars.p, m->vars.len);
-	buf_clear(&m->vars);
-	buf_addf(&m->vars, "%s\n%s\n%s", row->sender, row->envid, row->parts);
-	row->msg = map_hash(m->vars.p, m->vars.len);
-}
-
-/* Keep what delivery needs. */
-static int
-row_keep(struct submit_merge *m, const struct submit_rcpt *r,
-    const struct rowenv *e, struct verr *err)
-{
-	const struct addr *from = e->env.from != NULL ? e->env.from :
-							&m->s->self;
-	struct row row = { .index = m->index,
-		.own = e->own,
-		.prio = (int8_t)(e->env.prio == -1 ? SUBMIT_PRIO_DEFAULT :
-						     e->env.prio),
-		.due = e->env.due > m->now ? e->env.due : 0,
-		.domain = (uint16_t)(strlen(r->smtp) - strlen(r->domain)),
-		.rcpt = r->smtp,
-		.notify = r->notify != NULL ? r->notify : "",
-		.orcpt = r->orcpt != NULL ? r->orcpt : "",
-		.target = e->target.vmta != NULL ? e->target.vmta->name :
-						   e->target.pool->name,
-		.job = e->env.job != NULL ? e->env.job : "",
-		.sender = from->smtp,
-		.envid = e->env.envid != NULL ? e->env.envid : "",
-		.parts = m->text.p + e->parts };
-	size_t i;
-
-	row_hash(m, e, &row);
-	buf_clear(&m->vars);
-	for (i = 0; i < m->n_name; i++)
-		vars_add(&m->vars, i == 0, m->value[i].p, m->value[i].n);
-	row.vars = buf_str(&m->vars);
-	return (rows_add(m->rows, &row, err));
-}
-
-/* The first row needs the spool. 0 or -1. */
-static int
-merge_begin(struct submit_merge *m, struct verr *err)
-{
-	const struct conf_global *g = conf_global(m->s->conf);
-
-	if (submit_alive(m->s, err) == -1)
-		return (-1);
-	if (m->rows != NULL)
-		return (0);
-	if (submit_spool(m->s, err) == -1 ||
-	    spool_room(m->s->sp, (uint64_t)g->min_free_space,
-		(uint64_t)g->min_free_inodes, err) == -1)
-		return (submit_break(m->s, err));
-	m->rows = rows_new(m->s->sp);
-	return (0);
-}
-
-int
-submit_merge_rcpt(struct submit_merge *m, const struct submit_rcpt *r,
-    const struct merge_value *value, struct verr *err)
-{
-	struct rowenv e;
-
-	if (merge_begin(m, err) == -1)
-		return (-1);
-	if (m->index == UINT32_MAX)
-		(void)verr_set(err, VEX_DATA, "too many recipients");
-	else if (row_look(m, r, value, &e, NULL, err) == 0 &&
-	    row_keep(m, r, &e, err) == 0) {
-		m->index++;
-		m->accepted++;
-		return (0);
-	}
-	if (err->code != VEX_DATA)
-		return (submit_break(m->s, err));
-	m->index++;
-	m->rejected++;
-	return (-1);
-}
-
-void
-submit_merge_pass(struct submit_merge *m)
-{
-	m->index++;
-	m->rejected++;
-}
-
-int
-submit_merge_preview(struct submit_merge *m, const struct submit_rcpt *r,
-    const struct merge_value *value, struct buf *ret_text, struct verr *err)
-{
-	struct rowenv e;
-
-	return (row_look(m, r, value, &e, ret_text, err));
-}
+/* --- the end -------------------------------------------------------------- */
 
 int
 submit_merge_finish(struct submit_merge *m, struct verr *err)

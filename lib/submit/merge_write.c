@@ -38,7 +38,6 @@ struct ref {
 struct writer {
 	struct submit_merge *m;
 	struct commit *c;
-	size_t content;
 	struct ref *ref;
 	size_t n;
 	const char *vmta; /* of the last row put into c; NULL: none */
@@ -251,7 +250,6 @@ write_row(struct writer *w, const struct ref *r, struct verr *err)
 		.source_mta = m->s->source_mta,
 		.queued = m->now };
 	struct commit_msg msg = { .msgid = m->id.s,
-		.content = w->content,
 		.ret = env->ret,
 		.envid = env->envid,
 		.sender = from->smtp };
@@ -277,9 +275,11 @@ write_row(struct writer *w, const struct ref *r, struct verr *err)
 	msg.flags = charset_8bit(msg.sender, strlen(msg.sender)) ?
 	    BATCH_UTF8_SENDER :
 	    0;
+	msg.content = row.content;
 	key.prio = row.prio;
 	key.due = row.due;
 	key.domain = row.rcpt + row.domain;
+	to.held = row.held;
 	to.rcpt = row.rcpt;
 	to.vars = row.vars;
 	to.notify = row.notify;
@@ -329,14 +329,24 @@ merge_write(struct submit_merge *m, struct verr *err)
 {
 	struct submit *s = m->s;
 	struct writer w = { .m = m, .c = commit_new(s->sp) };
+	struct commit_merge how = { .vars = m->names.p,
+		.parts = m->how.lengths,
+		.strip = m->how.strip,
+		.host = m->how.host,
+		.date = m->how.date,
+		.empty = m->opts.undefined == SUBMIT_UNDEFINED_EMPTY };
 	unsigned int i;
+	size_t k;
 	int rc = 0;
 
-	w.content = commit_content(w.c, m->content.p, m->content.len);
-	commit_merge(w.c, m->names.len > 0 ? m->names.p : NULL,
-	    m->lengths.len > 0 ? m->lengths.p : NULL,
-	    m->lengths.len > 0 ? conf_global(s->conf)->host_name : NULL,
-	    m->opts.undefined == SUBMIT_UNDEFINED_EMPTY);
+	for (k = 0; k < m->n_content; k++)
+		(void)commit_content(w.c, m->content[k].p, m->content[k].len);
+	if (how.parts == NULL && m->fields) {
+		/* what is not the message stands before it */
+		buf_addf(&m->lengths, "%zu", m->base.len);
+		how.parts = m->lengths.p;
+	}
+	commit_merge(w.c, &how);
 	for (i = 0; i < ROWS_BUCKETS && rc == 0; i++)
 		rc = write_bucket(&w, i, err);
 	/* its pages need not go to the disk with the others */

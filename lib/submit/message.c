@@ -9,7 +9,8 @@
 #include "base/mem.h"
 #include "base/stamp.h"
 #include "mail/xtext.h"
-#include "spool/batch.h"
+#include "submit/alias.h"
+#include "submit/header.h"
 #include "submit/impl.h"
 
 void
@@ -38,7 +39,9 @@ submit_refuse(struct submit *s, const struct verr *err)
 int
 submit_begin(struct submit *s, struct verr *err)
 {
-	struct message_opts o = { .stray = MESSAGE_REFUSE };
+	struct message_opts o = { .stray = MESSAGE_REFUSE,
+		.dot_ends = s->dot_ends,
+		.strip = s->strip };
 
 	submit_drop(s);
 	if (submit_alive(s, err) == -1)
@@ -50,8 +53,9 @@ submit_begin(struct submit *s, struct verr *err)
 	buf_clear(&s->msgid);
 	buf_addf(&s->msgid, "<%s@%s>", s->id.s,
 	    conf_global(s->conf)->host_name);
-	o.message_id = s->msgid.p;
-	o.date = stamp_mail(sys_now(s->sys), s->date, sizeof(s->date));
+	(void)stamp_mail(sys_now(s->sys), s->date, sizeof(s->date));
+	o.message_id = s->src.add_message_id_header ? s->msgid.p : NULL;
+	o.date = s->src.add_date_header ? s->date : NULL;
 	o.max_size = submit_max_size(s);
 	message_init(&s->msg, &o);
 	s->begun = true;
@@ -78,26 +82,33 @@ text_add(struct submit *s, const char *p)
 	return (at);
 }
 
+void
+submit_fold(const char *smtp, char *ret)
+{
+	size_t i;
+
+	for (i = 0; i < ADDR_MAX && smtp[i] != '\0'; i++)
+		ret[i] = smtp[i] >= 'A' && smtp[i] <= 'Z' ?
+		    (char)(smtp[i] + ('a' - 'A')) :
+		    smtp[i];
+	ret[i] = '\0';
+}
+
 /* Has this address been here? If not, remember it. */
 static bool
 rcpt_seen(struct submit *s, const char *smtp)
 {
 	char fold[ADDR_MAX + 1];
-	size_t i;
 
-	for (i = 0; i < ADDR_MAX && smtp[i] != '\0'; i++)
-		fold[i] = smtp[i] >= 'A' && smtp[i] <= 'Z' ?
-		    (char)(smtp[i] + ('a' - 'A')) :
-		    smtp[i];
-	fold[i] = '\0';
+	submit_fold(smtp, fold);
 	return (map_put(&s->dups, fold, s) != NULL);
 }
 
-/* Add it, or say why not. */
+/* Add it, or say why not. max: most recipients, 0: no limit. */
 static int
-rcpt_add(struct submit *s, const struct submit_rcpt *r, struct verr *err)
+rcpt_add(struct submit *s, const struct submit_rcpt *r, size_t max,
+    struct verr *err)
 {
-	size_t max = submit_max_rcpt(s);
 	struct rcpt *to;
 
 	if (max > 0 && s->n_seen >= max)
@@ -127,7 +138,7 @@ rcpt_add(struct submit *s, const struct submit_rcpt *r, struct verr *err)
 int
 submit_rcpt(struct submit *s, const struct submit_rcpt *r, struct verr *err)
 {
-	if (rcpt_add(s, r, err) == 0)
+	if (rcpt_add(s, r, submit_max_rcpt(s), err) == 0)
 		return (0);
 	return (submit_refuse(s, err));
 }
@@ -136,9 +147,12 @@ submit_rcpt(struct submit *s, const struct submit_rcpt *r, struct verr *err)
 static int
 header_rcpt(void *arg, const struct addr *a, struct verr *err)
 {
-	struct submit_rcpt r = { .smtp = a->smtp, .domain = addr_domain(a) };
+	struct submit *s = arg;
+	struct submit_rcpt r = { .smtp = a->smtp,
+		.domain = addr_domain(a),
+		.notify = s->notify };
 
-	return (rcpt_add(arg, &r, err));
+	return (rcpt_add(arg, &r, submit_max_rcpt(arg), err));
 }
 
 /* The end of the content, once. */
@@ -159,7 +173,7 @@ int
 submit_header_rcpts(struct submit *s, struct verr *err)
 {
 	if (content_end(s, err) == 0 &&
-	    message_recipients(&s->msg, header_rcpt, s, err) == 0)
+	    message_recipients(&s->msg, &s->local, header_rcpt, s, err) == 0)
 		return (0);
 	return (submit_refuse(s, err));
 }
@@ -199,11 +213,30 @@ check_job(const char *job, struct verr *err)
 	return (0);
 }
 
-int
-submit_env_check(const struct submit *s, const struct submit_env *env,
-    struct target *ret_t, struct verr *err)
+/* Who sends it, as far as that is known before the message is. */
+static int
+check_vmta(const struct submit *s, const char *name, struct verr *err)
 {
-	if (route_target(s, env->vmta, ret_t, err) == -1 ||
+	struct target t;
+	bool fallback;
+
+	if (name != NULL && *name != '\0')
+		return (select_named(s->conf, s->source, &s->src, name, &t,
+		    &fallback, err));
+	if (*s->src.default_virtual_mta != '\0' ||
+	    *s->src.pattern_list != '\0' || s->src.process_x_virtual_mta)
+		return (0);
+	return (verr_set(err, VEX_DATA,
+	    "no VirtualMTA named, and no default-virtual-mta for source %s",
+	    s->source));
+}
+
+/* All that can be said against env. */
+static int
+check_env(const struct submit *s, const struct submit_env *env,
+    struct verr *err)
+{
+	if (check_vmta(s, env->vmta, err) == -1 ||
 	    check_sender(s, env->from, err) == -1 ||
 	    check_job(env->job, err) == -1)
 		return (-1);
@@ -220,80 +253,74 @@ submit_env_check(const struct submit *s, const struct submit_env *env,
 int
 submit_env_ok(struct submit *s, const struct submit_env *env, struct verr *err)
 {
-	struct target t;
-
-	return (submit_env_check(s, env, &t, err));
+	return (check_env(s, env, err));
 }
 
-/* Put the recipients into the open commit. */
+/* Those who get a copy of everything, once. */
 static int
-load_rcpts(struct submit *s, const struct target *t, struct commit_key *key,
-    const struct commit_msg *m, struct verr *err)
+copy_rcpts(struct submit *s, struct verr *err)
 {
-	struct commit_rcpt to = { .held = false };
-	const char *text = s->text.p;
-	const struct rcpt *r;
-	size_t i;
+	struct submit_rcpt r = { .notify = "N" };
+	const char *text = NULL;
+	struct addr a;
 
-	for (i = 0; i < s->n_rcpt; i++) {
-		r = &s->rcpt[i];
-		key->domain = text + r->domain;
-		key->vmta = route_vmta(s, t, key->domain, err);
-		if (key->vmta == NULL)
+	while ((text = conf_list_next(&s->src.bcc, text)) != NULL) {
+		if (addr_parse(text, strlen(text), ADDR_RCPT, &a, err) == -1)
+			return (verr_prefix(err, "bcc '%s'", text));
+		r.smtp = a.smtp;
+		r.domain = addr_domain(&a);
+		if (rcpt_add(s, &r, 0, err) == -1)
 			return (-1);
-		to.index = r->index;
-		to.rcpt = text + r->smtp;
-		to.notify = text + r->notify;
-		to.orcpt = text + r->orcpt;
-		if (commit_rcpt(s->open.c, key, m, &to, err) == -1) {
-			/* it was checked: the commit is no longer whole */
-			err->code = VEX_SOFTWARE;
-			return (-1);
-		}
 	}
 	return (0);
 }
 
-/* What delivery must know of the message. */
-static unsigned int
-msg_flags(const struct message_facts *f, const struct addr *from)
-{
-	return ((f->body_8bit ? BATCH_8BIT_BODY : 0u) |
-	    (f->header_8bit ? BATCH_8BIT_HEADER : 0u) |
-	    (from->utf8 ? BATCH_UTF8_SENDER : 0u));
-}
-
-/* Put the message into the open commit. */
+/* Can each recipient's sender be made? Better now than in mid-commit. */
 static int
-load_message(struct submit *s, const struct submit_env *env,
-    const struct target *t, struct verr *err)
+check_verp(struct submit *s, const struct submit_env *env, struct verr *err)
 {
 	const struct addr *from = env->from != NULL ? env->from : &s->self;
-	const struct message_facts *f = &s->msg.facts;
-	struct commit *c = load_commit(s, err);
-	struct commit_msg m = {
-		.msgid = s->id.s,
-		.flags = msg_flags(f, from),
-		.longest = (uint32_t)f->longest,
-		.dots = (uint32_t)f->dots,
-		.ret = env->ret,
-		.envid = env->envid,
-		.sender = from->smtp,
-	};
-	struct commit_key key = {
-		.pool = t->pool != NULL ? t->pool->name : NULL,
-		.job = env->job,
-		.source = s->source,
-		.source_type = s->source_type,
-		.source_mta = s->source_mta,
-		.prio = env->prio == -1 ? SUBMIT_PRIO_DEFAULT : env->prio,
-		.due = env->due > sys_now(s->sys) ? env->due : 0,
-	};
+	struct buf sender = BUF_INIT;
+	size_t i;
+	int rc = 0;
 
-	if (c == NULL)
+	if ((!env->verp && !s->src.verp_default) || addr_is_null(from))
+		return (0);
+	for (i = 0; i < s->n_rcpt && rc == 0; i++) {
+		buf_clear(&sender);
+		rc = header_verp(from->smtp, s->text.p + s->rcpt[i].smtp,
+		    &sender, err);
+	}
+	buf_release(&sender);
+	return (rc);
+}
+
+/* The VirtualMTA (or pool) and priority of each recipient. */
+static int
+select_rcpts(struct submit *s, const struct submit_env *env, struct verr *err)
+{
+	const struct addr *from = env->from != NULL ? env->from : &s->self;
+	const struct select_facts facts = {
+		.from = from->smtp,
+		.named = env->vmta,
+		.header = { { buf_str(&s->msg.text), s->msg.header_len },
+		    { buf_str(&s->msg.aside), s->msg.aside.len } },
+	};
+	struct select_choice c;
+	size_t i;
+
+	if (selector_begin(s->sel, &facts, err) == -1)
 		return (-1);
-	m.content = commit_content_take(c, &s->msg.text);
-	return (load_rcpts(s, t, &key, &m, err));
+	for (i = 0; i < s->n_rcpt; i++) {
+		if (selector_rcpt(s->sel, s->text.p + s->rcpt[i].smtp, NULL, &c,
+			err) == -1)
+			return (-1);
+		s->rcpt[i].target = c.target;
+		s->rcpt[i].prio = env->prio != -1 ? env->prio :
+		    c.prio != -1		  ? c.prio :
+						    SUBMIT_PRIO_DEFAULT;
+	}
+	return (0);
 }
 
 /* An earlier call took this message. */
@@ -306,19 +333,51 @@ skip_message(struct submit *s)
 		    s->n_rcpt);
 }
 
-int
-submit_end(struct submit *s, const struct submit_env *env, struct verr *err)
+/*
+ * Recipients that stand for others become these, with the VirtualMTA that was
+ * chosen for them; one that is a recipient already is left out.
+ */
+static int
+alias_rcpts(struct submit *s, struct verr *err)
 {
-	struct target t;
+	struct addr a;
+	size_t i, n = 0;
+	int rc;
+
+	for (i = 0; i < s->n_rcpt; i++) {
+		rc = alias_find(s->conf, s->text.p + s->rcpt[i].smtp, &a, err);
+		if (rc == -1)
+			return (-1);
+		if (rc == 1 && rcpt_seen(s, a.smtp))
+			continue;
+		s->rcpt[n] = s->rcpt[i];
+		if (rc == 1) {
+			s->rcpt[n].smtp = text_add(s, a.smtp);
+			s->rcpt[n].domain = text_add(s, addr_domain(&a));
+		}
+		n++;
+	}
+	s->n_rcpt = n;
+	return (0);
+}
+
+int
+submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
+{
+	struct submit_env use, *env = &use;
 	size_t n = s->n_rcpt;
 
-	if (content_end(s, err) == -1 || submit_env_check(s, env, &t, err) == -1 ||
-	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1))
+	if (content_end(s, err) == -1 ||
+	    header_control(s, given, &use, err) == -1 ||
+	    check_env(s, env, err) == -1 ||
+	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1) ||
+	    copy_rcpts(s, err) == -1 || select_rcpts(s, env, err) == -1 ||
+	    alias_rcpts(s, err) == -1 || check_verp(s, env, err) == -1)
 		return (submit_refuse(s, err));
 	if (s->seq < s->skip) {
 		s->seq++;
 		skip_message(s);
-	} else if (load_message(s, env, &t, err) == -1) {
+	} else if (load_message(s, env, err) == -1) {
 		return (submit_refuse(s, err));
 	} else {
 		s->seq++;

@@ -1,6 +1,5 @@
 /*
- * The choice of the VirtualMTA: what the submission names, if its source may,
- * else the source's default; and of a pool the member whose turn it is.
+ * Of a pool the member whose turn it is.
  *
  * Turns: one counter a pool (state/counter/pool.NAME) lasts over processes,
  * and each draw takes its next number. Numbers run through a cycle as long as
@@ -16,53 +15,6 @@
 #include "base/mem.h"
 #include "spool/counter.h"
 #include "submit/impl.h"
-
-/* Look a name up; false: there is no such thing. */
-static bool
-route_find(const struct submit *s, const char *name, struct target *ret_t)
-{
-	ret_t->vmta = conf_vmta(s->conf, name);
-	ret_t->pool = ret_t->vmta == NULL ? conf_pool(s->conf, name) : NULL;
-	return (ret_t->vmta != NULL || ret_t->pool != NULL);
-}
-
-/* The name says nothing: refuse it, or take the fallback. */
-static int
-route_unknown(const struct submit *s, const char *name, struct target *ret_t,
-    struct verr *err)
-{
-	const char *other = conf_global(s->conf)->invalid_virtual_mta_fallback;
-
-	if (!s->src.reject_invalid_virtual_mta && *other != '\0' &&
-	    route_find(s, other, ret_t))
-		return (0);
-	return (verr_set(err, VEX_DATA, "unknown VirtualMTA '%.64s'", name));
-}
-
-int
-route_target(const struct submit *s, const char *name, struct target *ret_t,
-    struct verr *err)
-{
-	if (name == NULL || *name == '\0') {
-		name = s->src.default_virtual_mta;
-		if (*name == '\0')
-			return (verr_set(err, VEX_DATA,
-			    "no VirtualMTA named, "
-			    "and no default-virtual-mta for source %s",
-			    s->source));
-		if (!route_find(s, name, ret_t))
-			return (route_unknown(s, name, ret_t, err));
-		return (0);
-	}
-	if (!spool_vmta_valid(name))
-		return (verr_set(err, VEX_DATA, "bad name of a VirtualMTA"));
-	if (!route_find(s, name, ret_t))
-		return (route_unknown(s, name, ret_t, err));
-	if (!conf_source_vmta_ok(&s->src, name))
-		return (verr_set(err, VEX_DATA,
-		    "source %s may not use VirtualMTA '%s'", s->source, name));
-	return (0);
-}
 
 /* Turns of a member of weight w of W up to time t of the cycle of W. */
 static uint64_t

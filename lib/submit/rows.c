@@ -28,9 +28,9 @@ struct head {
 	uint32_t index;
 	uint64_t key, msg, addr;
 	int64_t due;
-	uint16_t domain;
+	uint16_t domain, content;
 	int8_t prio;
-	uint8_t own;
+	uint8_t own, held;
 };
 
 struct extent {
@@ -175,8 +175,10 @@ rows_add(struct rows *r, const struct row *row, struct verr *err)
 		.addr = row->addr,
 		.due = row->due,
 		.domain = row->domain,
+		.content = row->content,
 		.prio = row->prio,
-		.own = row->own };
+		.own = row->own,
+		.held = row->held };
 	size_t from = b->mem.len;
 
 	buf_add(&b->mem, &h, sizeof(h));
@@ -297,6 +299,8 @@ rows_at(struct rows *r, uint64_t *at, struct row *ret_row, struct verr *err)
 	p += sizeof(h);
 	*ret_row = (struct row) { .index = h.index,
 		.own = h.own != 0,
+		.held = h.held != 0,
+		.content = h.content,
 		.prio = h.prio,
 		.domain = h.domain,
 		.key = h.key,

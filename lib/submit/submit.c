@@ -6,11 +6,14 @@
  * key's lock, and drops as many of the messages that it would accept. What
  * was refused is looked at, and refused, again.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "submit/alias.h"
+#include "submit/header.h"
 #include "submit/impl.h"
 
 #define SUBMIT_KEY_MAX 1000
@@ -38,9 +41,15 @@ submit_open(struct sys *sys, struct conf *c, const struct submit_who *who)
 	s->conf = conf_ref(c);
 	conf_source(c, who->source, &s->src);
 	s->source = xstrdup(who->source);
+	s->sel = selector_new(s->conf, s->source);
+	s->strip = header_strip(s);
 	s->source_type = xstrdup(who->source_type);
 	s->source_mta = xstrdup(who->source_mta);
 	s->uid = who->uid;
+	s->dot_ends = who->dot_ends;
+	(void)snprintf(s->notify, sizeof(s->notify), "%s",
+	    who->notify != NULL ? who->notify : "");
+	s->local = alias_local(s->conf, who->users);
 	s->lock_fd = -1;
 	map_init(&s->dups);
 	(void)verr_set(&s->self_err, VEX_DATA, "no sender");
@@ -62,15 +71,26 @@ submit_close(struct submit *s)
 	if (s->lock_fd != -1)
 		(void)close(s->lock_fd);
 	spool_close(s->sp);
+	selector_free(s->sel);
 	conf_unref(s->conf);
 	map_release(&s->dups, NULL);
 	buf_release(&s->text);
 	buf_release(&s->msgid);
+	buf_release(&s->job);
+	buf_release(&s->envid);
+	free(s->strip);
 	free(s->rcpt);
 	free(s->source);
 	free(s->source_type);
 	free(s->source_mta);
 	free(s);
+}
+
+int
+submit_addr(const struct submit *s, const char *p, size_t n,
+    enum addr_kind kind, struct addr *ret_a, struct verr *err)
+{
+	return (addr_parse_local(p, n, kind, &s->local, ret_a, err));
 }
 
 void

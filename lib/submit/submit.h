@@ -31,6 +31,7 @@
 #include "mail/addr.h"
 
 struct submit;
+struct map;
 
 /* A commit is cut at so many messages or octets. */
 #define SUBMIT_COMMIT_MSGS 256
@@ -47,8 +48,11 @@ struct submit_who {
 	const char *source;	 /* `user:www-data`: names the conf section */
 	const char *source_type; /* srcType of accounting, `api` */
 	const char *source_mta;	 /* srcMta of accounting, `localhost` */
-	const char *user; /* local part of the default sender; NULL: none */
-	uid_t uid;	  /* whose submit ids */
+	const char *user;   /* local part of the default sender; NULL: none */
+	uid_t uid;	    /* whose submit ids */
+	bool users;	    /* names without a domain are users of this host */
+	bool dot_ends;	    /* a line with a lone dot ends a message */
+	const char *notify; /* of recipients of the header, NULL: none */
 };
 
 /* What is said about a message beside its recipients. */
@@ -60,7 +64,19 @@ struct submit_env {
 	char ret;	   /* 'F', 'H'; 0: not given */
 	int prio;	   /* 0 to 100; -1: not given */
 	int64_t due;	   /* seconds, UTC; 0: at once */
+	bool add_from;	   /* add From where it is absent, */
+	const char *full_name; /* with this name; NULL: none */
+	bool verp;	       /* a sender address for each recipient */
+	bool hold;	       /* it waits for vmta-queue release, */
+	/*
+	 * except for these addresses, in lower case, that go out first (any
+	 * value; NULL: none). Must live until submit_end.
+	 */
+	const struct map *seeds;
 };
+
+/* An address as it is a key of seeds; ret has room for ADDR_MAX + 1. */
+void submit_fold(const char *smtp, char *ret);
 
 struct submit_rcpt {
 	const char *smtp;   /* as on the wire: struct addr smtp */
@@ -106,6 +122,13 @@ int submit_bsmtp_ok(const struct submit *s, struct verr *err);
  */
 int submit_env_ok(struct submit *s, const struct submit_env *env,
     struct verr *err);
+
+/*
+ * An address as this source may write it: names of this host are completed
+ * (domain-suffix, and host-name for users). As addr_parse.
+ */
+int submit_addr(const struct submit *s, const char *p, size_t n,
+    enum addr_kind kind, struct addr *ret_a, struct verr *err);
 
 /* Begin a message; one that was begun is dropped. 0 or -1. */
 int submit_begin(struct submit *s, struct verr *err);

@@ -89,6 +89,7 @@ act_submit(struct spool *sp)
 static int
 act_merge_of(struct spool *sp, bool parts)
 {
+	const struct commit_merge merge = { .vars = NULL };
 	struct commit *c = commit_new(sp);
 	char domain[32];
 	unsigned int i;
@@ -101,7 +102,7 @@ act_merge_of(struct spool *sp, bool parts)
 		return (verr_sys(&t_err, "no random numbers"));
 	}
 	k = commit_content(c, "Subject: [*to]\r\n\r\nx\r\n", 21);
-	commit_merge(c, NULL, NULL, NULL, false);
+	commit_merge(c, &merge);
 	for (i = 0; i < 4 && rc == 0; i++) {
 		(void)snprintf(domain, sizeof(domain), "d%u.example", i / 2);
 		t_add(c, i % 2 == 0 ? "news" : "mail", domain, k, id.s, i);

@@ -105,7 +105,7 @@ check_stored(const struct message *m, const struct message_opts *o)
 	FUZZ_CHECK(header.longest <= MESSAGE_LINE_MAX);
 	if (m->text.len > 0)
 		check_fields(m);
-	(void)message_recipients(m, on_rcpt, &n, NULL);
+	(void)message_recipients(m, NULL, on_rcpt, &n, NULL);
 	mime_parse(p, m->header_len, false, &mime);
 	mime_release(&mime);
 	(void)message_header(m, "Subject", NULL);

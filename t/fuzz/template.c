@@ -121,15 +121,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_in in = { data, size };
 	struct buf text = BUF_INIT;
 	struct merge_value v[3];
-	char *value[3] = { NULL, NULL, NULL }, *p;
+	char *value[3] = { NULL, NULL, NULL }, *p, length[24];
+	const struct mergeparts how = { .lengths = length,
+		.strip = "X-Job X-Envid",
+		.host = "h.example",
+		.date = true };
 	struct merge *m;
-	size_t i;
+	size_t i, fields;
 
 	for (i = 0; i < 3; i++)
 		v[i] = next_value(&in, &value[i]);
 	p = fuzz_rest(&in);
-	if (mergeparts_message(p, in.n, "h.example", 0, &text, NULL) == 0 &&
+	(void)snprintf(length, sizeof(length), "%zu", in.n);
+	if (mergeparts_join(p, in.n, &how, NULL, &text, &fields, NULL) == 0 &&
 	    merge_parse(text.p, text.len, &m, NULL) == 0) {
+		FUZZ_CHECK(fields == 0);
 		FUZZ_CHECK(merge_memory(m) > text.len);
 		for (i = 0; i < merge_vars(m); i++)
 			FUZZ_CHECK(merge_name_valid(merge_var(m, i),

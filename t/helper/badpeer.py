@@ -28,6 +28,7 @@ a comment; TEXT begins after one blank, C's escapes are done in it:
     shut             close our half; go on reading
     hold             read and forget, until the peer goes
     stall            do not read at all, until the peer goes
+    await            the same, then go on (what it sent can still be read)
     close, rst       end the connection well, or with a reset
     close-listen     accept no more
     repeat N ... end N times, `*` for ever
@@ -385,6 +386,9 @@ class Peer:
             raise End("peer")
 
     def do_await(self, text):
+        if not text.strip():
+            self.gone(None)
+            return
         path = os.path.join(self.server.directory, text.decode().strip())
         while not os.path.exists(path):
             time.sleep(0.02)

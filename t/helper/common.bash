@@ -137,6 +137,12 @@ end_test() {
 	fi
 }
 
+# A loopback address that no other test has now: made of a pid of ours.
+own_address() {
+	local pid=$BASHPID
+	echo "127.$((64 + (pid >> 16 & 63))).$((pid >> 8 & 255)).$((pid & 255))"
+}
+
 # ---- what a test needs --------------------------------------------------
 
 need_root() {

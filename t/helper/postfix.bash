@@ -17,12 +17,6 @@ peer_libs() {
 	echo "$libs"
 }
 
-# A loopback address that no other test has now: made of a pid of ours.
-own_address() {
-	local pid=$BASHPID
-	echo "127.$((64 + (pid >> 16 & 63))).$((pid >> 8 & 255)).$((pid & 255))"
-}
-
 # The configuration files of a Postfix that takes mail for all domains and
 # puts it in one maildir as it came. postfix_conf DIR ADDRESS [PARAM=VALUE...]
 postfix_conf() {

@@ -399,7 +399,7 @@ test_example(void **state)
 	assert_int_equal(q.max_msg_rate.per, 60);
 	assert_true(q.dkim_sign);
 	warn = conf_warnings(c);
-	assert_int_equal(warn.n, 9);
+	assert_int_equal(warn.n, 5);
 	assert_non_null(strstr(warn.first,
 	    ": bounce-category-patterns is not "
 	    "in force in this version"));

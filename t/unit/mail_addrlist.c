@@ -77,15 +77,16 @@ test_cases(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		buf_clear(&b);
-		rc = addrlist_parse(cases[i].in, strlen(cases[i].in), collect,
-		    &b, &err);
+		rc = addrlist_parse(cases[i].in, strlen(cases[i].in), NULL,
+		    collect, &b, &err);
 		if (rc != (cases[i].out != NULL ? 0 : -1))
 			fail_msg("%s: %d %s", cases[i].in, rc,
 			    rc == 0 ? buf_str(&b) : err.text);
 		if (cases[i].out != NULL)
 			assert_string_equal(buf_str(&b), cases[i].out);
 	}
-	assert_int_equal(addrlist_parse("a@b\0", 4, collect, &b, &err), -1);
+	assert_int_equal(addrlist_parse("a@b\0", 4, NULL, collect, &b, &err),
+	    -1);
 	buf_release(&b);
 }
 
@@ -106,7 +107,8 @@ test_stop(void **state)
 	int n = 0;
 
 	(void)state;
-	assert_int_equal(addrlist_parse(text, sizeof(text) - 1, stop, &n, &err),
+	assert_int_equal(addrlist_parse(text, sizeof(text) - 1, NULL, stop, &n,
+			     &err),
 	    -1);
 	assert_int_equal(n, 2);
 	assert_string_equal(err.text, "enough");
@@ -123,13 +125,17 @@ test_large(void **state)
 	(void)state;
 	for (i = 0; i < 100000; i++)
 		buf_addc(&in, '(');
-	assert_int_equal(addrlist_parse(in.p, in.len, collect, &out, &err), -1);
+	assert_int_equal(addrlist_parse(in.p, in.len, NULL, collect, &out,
+			     &err),
+	    -1);
 	for (i = 0; i < 100000; i++)
 		buf_addc(&in, ')');
 	buf_adds(&in, "a@b");
 	for (i = 0; i < 20000; i++)
 		buf_addf(&in, ",\r\n \"User, %d\" <u%d@example.com>", i, i);
-	assert_int_equal(addrlist_parse(in.p, in.len, collect, &out, &err), 0);
+	assert_int_equal(addrlist_parse(in.p, in.len, NULL, collect, &out,
+			     &err),
+	    0);
 	assert_non_null(strstr(out.p, " u19999@example.com"));
 	buf_release(&in);
 	buf_release(&out);
@@ -156,7 +162,7 @@ test_random(void **state)
 		for (i = 0; i < n; i++)
 			s[i] = set[(size_t)random() % (sizeof(set) - 1)];
 		buf_clear(&out);
-		(void)addrlist_parse(s, n, collect, &out, &err);
+		(void)addrlist_parse(s, n, NULL, collect, &out, &err);
 		assert_null(strpbrk(buf_str(&out), "\r\n"));
 		free(s);
 	}

@@ -547,36 +547,60 @@ test_undefined(void **state)
 static void
 test_parts(void **state)
 {
+	static const char *const bad[] = { "5", "0", ",", "2", "1,x", "-1",
+		"1;3", "1,,3" };
+	struct mergeparts how = { .lengths = "12,0,10,9",
+		.strip = "X-Job X-Envid",
+		.host = "h.example",
+		.date = true };
 	struct buf store = BUF_INIT, out = BUF_INIT;
 	struct verr err = VERR_INIT;
-	static const char *const bad[] = { "4", "0", "1,", ",", "2", "1,x",
-		"-1", "1;3" };
-	size_t i;
+	size_t i, fields = 9;
 
 	(void)state;
+	/* two fields before four parts, the second one empty */
+	buf_adds(&store, "X-A: [a]\r\n");
 	assert_int_equal(mergeparts_store("Subject: x\n", 11, &store, &err), 0);
-	assert_int_equal(store.len, 12);
 	assert_int_equal(mergeparts_store("\nbody 3\n", 8, &store, &err), 0);
+	assert_int_equal(mergeparts_store("X-JOB: y\n", 9, &store, &err), 0);
 	assert_int_equal(mergeparts_store("a\rb", 3, &store, &err), -1);
-	store.len = 22;
-	assert_int_equal(mergeparts_join(store.p, store.len, "12,0,10", "1,3",
-			     "h.example", &out, &err),
+	assert_int_equal(mergeparts_store("a\0b", 3, &store, &err), -1);
+	store.len = 10 + 12 + 10 + 10;
+	how.lengths = "12,0,10,10";
+	assert_int_equal(mergeparts_join(store.p, store.len, &how, "1,4,3",
+			     &out, &fields, &err),
 	    0);
+	assert_int_equal(fields, 10);
 	assert_string_equal(out.p,
 	    "Subject: x\r\nMessage-ID: <[*msgid]@h.example>\r\n"
 	    "Date: [*date]\r\n\r\nbody 3\r\n");
-	assert_int_equal(mergeparts_join(store.p, store.len, "12,0,10", NULL,
-			     "h.example", &out, &err),
+	assert_int_equal(mergeparts_join(store.p, store.len, &how, NULL, &out,
+			     &fields, &err),
 	    0);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (i != 2)
-			assert_int_equal(mergeparts_join(store.p, store.len,
-					     "12,0,10", bad[i], "h", &out,
-					     &err),
-			    -1);
+		assert_int_equal(mergeparts_join(store.p, store.len, &how,
+				     bad[i], &out, &fields, &err),
+		    -1);
+	/* nothing said: as it is */
+	how = (struct mergeparts) { .lengths = NULL };
+	assert_int_equal(mergeparts_join("x", 1, &how, NULL, &out, &fields,
+			     &err),
+	    0);
+	assert_string_equal(out.p, "x");
+	assert_int_equal(fields, 0);
+	how.lengths = "12,0,10,10";
+	assert_int_equal(mergeparts_join(store.p, store.len, &how, "1,3", &out,
+			     &fields, &err),
+	    0);
+	assert_string_equal(out.p, "Subject: x\r\n\r\nbody 3\r\n");
 	/* lengths that are not those of the content */
-	assert_int_equal(mergeparts_join(store.p, store.len, "12,0,11", "3",
-			     "h", &out, &err),
+	how.lengths = "12,0,10,21";
+	assert_int_equal(mergeparts_join(store.p, store.len, &how, "3", &out,
+			     &fields, &err),
+	    -1);
+	how.lengths = "12,0,18446744073709551615,10";
+	assert_int_equal(mergeparts_join(store.p, store.len, &how, "3", &out,
+			     &fields, &err),
 	    -1);
 	buf_release(&store);
 	buf_release(&out);

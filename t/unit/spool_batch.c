@@ -511,6 +511,12 @@ damage(off_t at, char to)
 static void
 test_merge(void **state)
 {
+	const struct commit_merge merge = { .vars = "first\tlast",
+		.parts = "2,0,3",
+		.strip = "X-Job X-Envid",
+		.host = "h.example",
+		.date = true,
+		.empty = true };
 	struct commit *c = commit_new(sp);
 	struct commit_key key = t_key("news", "example.com");
 	struct commit_msg msg = { .parts = "1,3", .sender = "s@y.example" };
@@ -526,7 +532,7 @@ test_merge(void **state)
 	assert_int_equal(id_new(&table.sys, &id), 0);
 	msg.msgid = id.s;
 	msg.content = commit_content(c, "12345", 5);
-	commit_merge(c, "first\tlast", "2,0,3", "h.example", true);
+	commit_merge(c, &merge);
 	rcpt.vars = "A\\x0ab\t\\-";
 	assert_ok(commit_rcpt(c, &key, &msg, &rcpt, &t_err));
 	rcpt.index = 1;
@@ -545,6 +551,8 @@ test_merge(void **state)
 	assert_string_equal(h->parts, "2,0,3");
 	assert_string_equal(h->host, "h.example");
 	assert_string_equal(h->undefined, "empty");
+	assert_string_equal(h->strip, "X-Job X-Envid");
+	assert_string_equal(h->date, "add");
 	batch_txn_init(&t);
 	for (slot = 0; slot < 2; slot++) {
 		assert_ok(batch_load(b, &slot, 1, &t, &t_err));
@@ -583,6 +591,7 @@ keep_name(void *arg, const char *file, const struct batch_name *n)
 static void
 test_merge_damage(void **state)
 {
+	const struct commit_merge merge = { .vars = "first\tlast" };
 	static const char *const vars[] = { "a", "a\tb\tc", "", NULL };
 	char domain[] = "d0.example", file[BATCH_NAME_MAX] = "";
 	struct commit_key key = t_key("news", domain);
@@ -601,7 +610,7 @@ test_merge_damage(void **state)
 		c = commit_new(sp);
 		msg.msgid = id.s;
 		msg.content = commit_content(c, "12345", 5);
-		commit_merge(c, "first\tlast", NULL, NULL, false);
+		commit_merge(c, &merge);
 		rcpt.vars = vars[i];
 		assert_ok(commit_rcpt(c, &key, &msg, &rcpt, &t_err));
 		assert_ok(commit_finish(c, &t_err));

@@ -1,4 +1,4 @@
-/* Turns of pools, and which VirtualMTA mail goes to. */
+/* Turns of pools. */
 #include "submit_util.h"
 
 #include "submit/impl.h"
@@ -103,86 +103,19 @@ test_huge(void **state)
 	free(m);
 }
 
-static void
-test_target(void **state)
-{
-	static const struct {
-		const char *source, *name, *want; /* NULL: refused */
-	} t[] = {
-		{ "user:x", NULL, "a" },
-		{ "user:x", "", "a" },
-		{ "user:x", "b", "b" },
-		{ "user:x", "p", "p" },
-		{ "user:x", "nix", NULL },
-		{ "user:x", "../b", NULL },
-		{ "user:x", "b\n", NULL },
-		{ "user:few", "b", "b" },
-		{ "user:few", "even", "even" },
-		{ "user:few", "a", NULL },
-		{ "user:few", "p", NULL },
-		{ "user:none", "a", NULL },
-		{ "user:none", NULL, "a" },
-		{ "user:lax", "nix", "c" },
-		{ "user:lax", "b", "b" },
-		{ "user:lax", "/", NULL },
-	};
-	struct verr err = VERR_INIT;
-	struct target to;
-	struct submit *s;
-	size_t i;
-	int rc;
-
-	(void)state;
-	set_conf(CONF
-	    "invalid-virtual-mta-fallback = c\n"
-	    "source 'user:few' { allow-virtual-mta = {'b', 'ev*'} }\n"
-	    "source 'user:none' { allow-virtual-mta = {} }\n"
-	    "source 'user:lax' { reject-invalid-virtual-mta = no }\n");
-	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		s = handle(t[i].source);
-		rc = route_target(s, t[i].name, &to, &err);
-		assert_int_equal(rc, t[i].want == NULL ? -1 : 0);
-		if (rc == -1)
-			assert_int_equal(err.code, VEX_DATA);
-		else
-			assert_string_equal(to.vmta != NULL ? to.vmta->name :
-							      to.pool->name,
-			    t[i].want);
-		submit_close(s);
-	}
-}
-
-static void
-test_no_default(void **state)
-{
-	struct verr err = VERR_INIT;
-	struct target to;
-	struct submit *s;
-
-	(void)state;
-	set_conf("smtp-source-host = {'192.0.2.1 x.example'}\n"
-		 "virtual-mta a { }\n");
-	s = handle("user:x");
-	assert_int_equal(route_target(s, NULL, &to, &err), -1);
-	assert_int_equal(err.code, VEX_DATA);
-	assert_int_equal(route_target(s, "a", &to, &err), 0);
-	submit_close(s);
-}
-
 /* A domain stays with its member for 64 recipients of a commit. */
 static void
 test_share(void **state)
 {
 	static const char *const domain[] = { "x.example", "y.example" };
 	struct verr err = VERR_INIT;
-	struct target to;
+	struct target to = { .pool = conf_pool(conf, "even") };
 	struct submit *s = handle("user:x");
 	const char *got, *last[2] = { NULL, NULL };
 	unsigned int i, changes = 0;
 
 	(void)state;
 	assert_int_equal(submit_spool(s, &err), 0);
-	assert_int_equal(route_target(s, "even", &to, &err), 0);
 	for (i = 0; i < 2 * 64 * 6; i++) {
 		got = route_vmta(s, &to, domain[i % 2], &err);
 		assert_non_null(got);
@@ -206,8 +139,6 @@ main(void)
 		cmocka_unit_test(test_sequence),
 		cmocka_unit_test(test_fair),
 		cmocka_unit_test(test_huge),
-		SCRATCH_TEST(test_target),
-		SCRATCH_TEST(test_no_default),
 		SCRATCH_TEST(test_share),
 	};
 
