@@ -23,11 +23,11 @@ struct stream {
 	struct inject *j;
 	struct submit *s;
 	struct submit_stream *st;
-	FILE *rejects;
+	struct rejects rejects;
 	const char *file; /* that is being read, `-`: standard input */
 };
 
-/* `FILE:LINE: why`. */
+/* submit_stream's. */
 static void
 stream_reject(void *arg, uint64_t line, const char *why)
 {
@@ -35,8 +35,7 @@ stream_reject(void *arg, uint64_t line, const char *why)
 	struct buf b = BUF_INIT;
 
 	esc_line(&b, t->file, strlen(t->file));
-	(void)fprintf(t->rejects, "%s:%" PRIu64 ": %s\n", buf_str(&b), line,
-	    why);
+	rejects_line(&t->rejects, buf_str(&b), line, why);
 	buf_release(&b);
 }
 
@@ -104,27 +103,6 @@ stream_look(const struct inject *j, struct verr *err)
 	return (rc);
 }
 
-/* The stream of --rejects, or standard error. */
-static int
-stream_rejects(struct stream *t, struct verr *err)
-{
-	const char *file = t->j->rejects;
-	int fd;
-
-	t->rejects = stderr;
-	if (file == NULL)
-		return (0);
-	fd = rights_open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600,
-	    err);
-	if (fd == -1)
-		return (-1);
-	t->rejects = fdopen(fd, "w");
-	if (t->rejects != NULL)
-		return (0);
-	(void)close(fd);
-	return (verr_sys(err, "%s", file));
-}
-
 /* All files, then the end. 0, INPUT_STOP, or -1. */
 static int
 stream_run(struct stream *t, struct verr *err)
@@ -151,20 +129,6 @@ stream_run(struct stream *t, struct verr *err)
 	return (rc);
 }
 
-/* Close the rejects; false: not all of it was written. */
-static bool
-stream_rejects_end(struct stream *t)
-{
-	bool bad;
-
-	if (t->rejects == NULL)
-		return (true);
-	bad = fflush(t->rejects) != 0 || ferror(t->rejects) != 0;
-	if (t->rejects != stderr && fclose(t->rejects) != 0)
-		bad = true;
-	return (!bad || t->j->rejects == NULL);
-}
-
 /* The totals, and the exit code. */
 static int
 stream_end(struct stream *t, int rc, struct verr *err, const struct cli *cli)
@@ -172,9 +136,12 @@ stream_end(struct stream *t, int rc, struct verr *err, const struct cli *cli)
 	uint64_t ok = submit_accepted(t->s);
 	uint64_t bad = submit_stream_rejected(t->st);
 
-	if (!stream_rejects_end(t) && rc == 0)
-		rc = verr_set(err, VEX_IO, "%s: cannot be written",
-		    t->j->rejects);
+	struct verr other = VERR_INIT;
+
+	if (rejects_close(&t->rejects, &other) == -1 && rc == 0) {
+		*err = other;
+		rc = -1;
+	}
 	(void)printf("accepted %" PRIu64 " rejected %" PRIu64 " suppressed 0\n",
 	    ok, bad);
 	if (rc == INPUT_STOP)
@@ -206,7 +173,7 @@ inject_stream(struct inject *j, struct submit *s, const struct cli *cli)
 	int rc;
 
 	if (submit_bsmtp_ok(s, &err) == -1 || stream_look(j, &err) == -1 ||
-	    stream_rejects(&t, &err) == -1)
+	    rejects_open(&t.rejects, j->rejects, &err) == -1)
 		return (cli_fail(cli, &err));
 	t.st = submit_stream_new(s, &o);
 	rc = stream_run(&t, &err);

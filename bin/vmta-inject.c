@@ -15,6 +15,7 @@
 #include "base/sys.h"
 #include "base/unit.h"
 #include "mail/xtext.h"
+#include "submit/merge.h"
 #include "vmta-inject.h"
 
 enum {
@@ -33,7 +34,13 @@ enum {
 	O_SEED,
 	O_BSMTP,
 	O_ALL,
-	O_REJECTS
+	O_REJECTS,
+	O_MERGE,
+	O_DELIMITER,
+	O_EMAIL,
+	O_DEDUPE,
+	O_UNDEFINED,
+	O_PREVIEW
 };
 
 static const struct cli_opt inject_opts[] = {
@@ -52,16 +59,27 @@ static const struct cli_opt inject_opts[] = {
 	{ NULL, 't', NULL, "recipients from To, Cc and Bcc too", O_HEADER },
 	{ NULL, 'v', NULL, "print id and recipients of messages", O_VERBOSE },
 	{ "bsmtp", 0, NULL, "read batch SMTP from FILEs", O_BSMTP },
-	{ "all-or-nothing", 0, NULL, "with --bsmtp: accept all, or nothing",
+	{ "merge", 0, "LIST", "a message for each row of this CSV file",
+	    O_MERGE },
+	{ "email-column", 0, "NAME", "its column of recipients (email)",
+	    O_EMAIL },
+	{ "delimiter", 0, "C", "what parts its fields (a comma)", O_DELIMITER },
+	{ "dedupe", 0, NULL, "of rows with one address only the first",
+	    O_DEDUPE },
+	{ "undefined", 0, "HOW", "keep or empty undefined variables",
+	    O_UNDEFINED },
+	{ "preview", 0, "N", "print the message of row N, submit nothing",
+	    O_PREVIEW },
+	{ "all-or-nothing", 0, NULL, "of a stream or a list all, or nothing",
 	    O_ALL },
-	{ "rejects", 0, "FILE", "with --bsmtp: what was refused, and why",
-	    O_REJECTS },
+	{ "rejects", 0, "FILE", "what of it was refused, and why", O_REJECTS },
 	CLI_END
 };
 
 static const struct cli_tool inject_tool = { "vmta-inject",
 	"[OPTION ...] [RCPT ...] < message\n"
-	"       vmta-inject --bsmtp [OPTION ...] [FILE ...]",
+	"       vmta-inject --bsmtp [OPTION ...] [FILE ...]\n"
+	"       vmta-inject --merge LIST [OPTION ...] < template",
 	"put mail into the spool", inject_opts };
 
 /* An option whose value is a number or a time. */
@@ -80,6 +98,40 @@ inject_value(struct inject *j, int id, const char *arg, struct verr *err)
 	if (stamp_parse(arg, sys_now(sys_real()), &j->env.due) == -1)
 		return (verr_set(err, VEX_USAGE, "--at: not a time"));
 	return (0);
+}
+
+/* An option of --merge. */
+static int
+inject_merge_option(struct inject *j, int id, const char *arg, struct verr *err)
+{
+	switch (id) {
+	case O_EMAIL:
+		j->email_column = arg;
+		return (0);
+	case O_DEDUPE:
+		j->dedupe = true;
+		return (0);
+	case O_DELIMITER:
+		j->delimiter = strcmp(arg, "tab") == 0 ? '\t' : arg[0];
+		if (strchr("\"\r\n", j->delimiter) != NULL ||
+		    (j->delimiter != '\t' && arg[1] != '\0'))
+			return (verr_set(err, VEX_USAGE,
+			    "--delimiter: one character, or tab"));
+		return (0);
+	case O_UNDEFINED:
+		j->undefined = strcmp(arg, "keep") == 0 ?
+		    SUBMIT_UNDEFINED_KEEP :
+		    SUBMIT_UNDEFINED_EMPTY;
+		if (strcmp(arg, "keep") != 0 && strcmp(arg, "empty") != 0)
+			return (verr_set(err, VEX_USAGE,
+			    "--undefined: keep or empty"));
+		return (0);
+	default:
+		if (unit_int(arg, &j->preview) == -1 || j->preview == 0)
+			return (verr_set(err, VEX_USAGE,
+			    "--preview: not a number of a row"));
+		return (0);
+	}
 }
 
 /* One option; 0 or -1. */
@@ -132,6 +184,15 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 	case O_REJECTS:
 		j->rejects = arg;
 		break;
+	case O_MERGE:
+		j->merge = arg;
+		break;
+	case O_DELIMITER:
+	case O_EMAIL:
+	case O_DEDUPE:
+	case O_UNDEFINED:
+	case O_PREVIEW:
+		return (inject_merge_option(j, id, arg, err));
 	default:
 		return (inject_value(j, id, arg, err));
 	}
@@ -146,9 +207,19 @@ inject_usage(const struct inject *j, struct verr *err)
 	    (j->sender != NULL || j->from_header || j->env.envid != NULL))
 		return (verr_set(err, VEX_USAGE,
 		    "-f, -t and --envid do not go with --bsmtp"));
-	if (!j->bsmtp && (j->all_or_nothing || j->rejects != NULL))
+	if (j->merge != NULL && (j->bsmtp || j->from_header || j->nrest > 0))
 		return (verr_set(err, VEX_USAGE,
-		    "--all-or-nothing and --rejects need --bsmtp"));
+		    "--bsmtp, -t and recipients do not go with --merge"));
+	if (!j->bsmtp && j->merge == NULL &&
+	    (j->all_or_nothing || j->rejects != NULL))
+		return (verr_set(err, VEX_USAGE,
+		    "--all-or-nothing and --rejects need --bsmtp or --merge"));
+	if (j->merge == NULL &&
+	    (j->dedupe || j->delimiter != '\0' || j->email_column != NULL ||
+		j->undefined != 0 || j->preview != 0))
+		return (verr_set(err, VEX_USAGE,
+		    "--dedupe, --delimiter, --email-column, --undefined and "
+		    "--preview need --merge"));
 	return (0);
 }
 
@@ -161,7 +232,7 @@ inject_durable(void *arg, const char *id, size_t rcpts)
 }
 
 /* An address from the command line, in what is said about it. */
-static int
+int
 inject_addr(const struct submit *s, const char *what, const char *text,
     enum addr_kind kind, struct addr *ret_a, struct verr *err)
 {
@@ -251,6 +322,8 @@ inject_submit(struct inject *j, struct submit *s, const struct conf *c,
 		return (cli_fail(cli, &err));
 	if (j->bsmtp)
 		return (inject_stream(j, s, cli));
+	if (j->merge != NULL)
+		return (inject_merge(j, s, cli));
 	if (j->mode == 's')
 		return (inject_smtp(j, s, conf_global(c)->host_name, cli));
 	if (inject_message(j, s, &err) == -1)

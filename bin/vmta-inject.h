@@ -5,6 +5,8 @@
 #include <sys/types.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 
 #include "base/cli.h"
 #include "base/map.h"
@@ -55,6 +57,21 @@ void input_release(struct input *in);
  */
 ssize_t input_read(struct input *in, int fd, int wait_ms, struct verr *err);
 
+/* vmta-inject-rejects.c: what was refused, and why. */
+
+struct rejects {
+	FILE *fp;
+	const char *name; /* NULL: standard error */
+};
+
+/* Open (and empty) the file of that name as the caller, or stderr. 0 or -1. */
+int rejects_open(struct rejects *r, const char *name, struct verr *err);
+/* `FILE:LINE: why`. */
+void rejects_line(struct rejects *r, const char *file, uint64_t line,
+    const char *why);
+/* 0, or -1 when not all of it could be written to the file. */
+int rejects_close(struct rejects *r, struct verr *err);
+
 /* vmta-inject-seeds.c */
 
 /*
@@ -78,7 +95,7 @@ int inject_sendmail_args(struct inject *j, int argc, char **argv,
 int inject_smtp(struct inject *j, struct submit *s, const char *host,
     const struct cli *cli);
 
-/* vmta-inject.c, vmta-inject-stream.c */
+/* vmta-inject.c, vmta-inject-stream.c, vmta-inject-merge.c */
 
 struct inject {
 	const char *config;
@@ -96,11 +113,22 @@ struct inject {
 	bool dot_ends, users; /* as sendmail has them */
 	bool from_header;     /* -t */
 	bool bsmtp, all_or_nothing, verbose;
+	const char *merge;	  /* the list; NULL: no merge */
+	const char *email_column; /* NULL: `email` */
+	char delimiter;		  /* 0: a comma */
+	bool dedupe;
+	int undefined;	 /* enum submit_undefined */
+	int64_t preview; /* the number of a row; 0: none */
 	char **rest; /* operands */
 	int nrest;
 	struct input in;
 };
 
+/* An address, or a message that names it. 0 or -1. */
+int inject_addr(const struct submit *s, const char *what, const char *text,
+    enum addr_kind kind, struct addr *ret_a, struct verr *err);
+/* --merge: template, list, totals; the exit code. */
+int inject_merge(struct inject *j, struct submit *s, const struct cli *cli);
 /* --bsmtp: all files, the totals on standard output; the exit code. */
 int inject_stream(struct inject *j, struct submit *s, const struct cli *cli);
 

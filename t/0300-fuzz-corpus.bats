@@ -38,6 +38,9 @@ replay() {
 
 @test "FUZZ: batch" { replay batch; }
 @test "FUZZ: bsmtp" { replay bsmtp; }
+@test "FUZZ: csv" { replay csv; }
+@test "FUZZ: mime" { replay mime; }
+@test "FUZZ: template" { replay template; }
 @test "FUZZ: conf" { replay conf; }
 @test "FUZZ: ehlo" { replay ehlo; }
 @test "FUZZ: envelope" { replay envelope; }

@@ -110,6 +110,38 @@ esc_line(struct buf *b, const char *p, size_t n)
 	}
 }
 
+/* The value of a lower-case hex digit, -1: none. */
+static int
+esc_hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (c - '0');
+	return (c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1);
+}
+
+int
+esc_unline(struct buf *b, const char *p, size_t n)
+{
+	const char *end = p + n, *q;
+	int high, low;
+
+	while ((q = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+		buf_add(b, p, (size_t)(q - p));
+		if (end - q >= 2 && q[1] == '\\') {
+			buf_addc(b, '\\');
+			p = q + 2;
+			continue;
+		}
+		if (end - q < 4 || q[1] != 'x' || (high = esc_hex(q[2])) < 0 ||
+		    (low = esc_hex(q[3])) < 0)
+			return (-1);
+		buf_addc(b, high << 4 | low);
+		p = q + 4;
+	}
+	buf_add(b, p, (size_t)(end - p));
+	return (0);
+}
+
 /* The code point of a sequence of 1 to 3 octets. */
 static unsigned int
 esc_code(const char *p, size_t len)

@@ -13,6 +13,11 @@
  */
 void esc_line(struct buf *b, const char *p, size_t n);
 /*
+ * Append what esc_line made n bytes of. 0, or -1 when it cannot have made
+ * them (a backslash that begins nothing).
+ */
+int esc_unline(struct buf *b, const char *p, size_t n);
+/*
  * Append n bytes to what is to be a C string: a NUL, which would end it,
  * becomes C0 80. That is no UTF-8, and esc_line and esc_json show it as the
  * NUL that it was.

@@ -44,12 +44,13 @@ qp_put(struct buf *b, const char *p, size_t n, size_t *col)
 	*col += n;
 }
 
-void
-encode_qp(const char *p, size_t n, bool already, struct buf *ret_text)
+/* encode_qp from column *col on. */
+static void
+qp_run(const char *p, size_t n, bool already, size_t *col, struct buf *ret_text)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	char code[3] = "=";
-	size_t i = 0, col = 0;
+	size_t i = 0;
 
 	while (i < n) {
 		if (at_crlf(p, n, i) ||
@@ -58,19 +59,33 @@ encode_qp(const char *p, size_t n, bool already, struct buf *ret_text)
 				buf_addc(ret_text, p[i++]);
 			buf_add(ret_text, "\r\n", 2);
 			i += 2;
-			col = 0;
+			*col = 0;
 		} else if (already && p[i] == '=' && n - i > 2 &&
 		    is_hex(p[i + 1]) && is_hex(p[i + 2])) {
-			qp_put(ret_text, p + i, 3, &col);
+			qp_put(ret_text, p + i, 3, col);
 			i += 3;
 		} else if (is_literal(p, n, i, already)) {
-			qp_put(ret_text, p + i++, 1, &col);
+			qp_put(ret_text, p + i++, 1, col);
 		} else {
 			code[1] = hex[(unsigned char)p[i] >> 4];
 			code[2] = hex[p[i++] & 0xf];
-			qp_put(ret_text, code, 3, &col);
+			qp_put(ret_text, code, 3, col);
 		}
 	}
+}
+
+void
+encode_qp(const char *p, size_t n, bool already, struct buf *ret_text)
+{
+	size_t col = 0;
+
+	qp_run(p, n, already, &col, ret_text);
+}
+
+void
+encode_qp_piece(const char *p, size_t n, size_t *col, struct buf *ret_text)
+{
+	qp_run(p, n, false, col, ret_text);
 }
 
 /* Append a character of base64, after a line break if need be. */
@@ -85,27 +100,46 @@ base64_put(struct buf *b, char c, size_t *col)
 	(*col)++;
 }
 
+static const char base64_abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* Three octets. */
+static void
+base64_three(const unsigned char *u, char *to)
+{
+	to[0] = base64_abc[u[0] >> 2];
+	to[1] = base64_abc[(u[0] & 3) << 4 | u[1] >> 4];
+	to[2] = base64_abc[(u[1] & 15) << 2 | u[2] >> 6];
+	to[3] = base64_abc[u[2] & 63];
+}
+
 void
 encode_base64(const char *p, size_t n, struct buf *ret_text)
 {
-	static const char abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				  "abcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *u = (const unsigned char *)p;
-	size_t col = 0, have;
-	unsigned v;
+	unsigned char tail[3] = { 0, 0, 0 };
+	char last[4], *to;
+	size_t col = 0, i;
 
-	for (; n > 0; u += have, n -= have) {
-		have = n < 3 ? n : 3;
-		v = (unsigned)u[0] << 16;
-		if (have > 1)
-			v |= (unsigned)u[1] << 8;
-		if (have > 2)
-			v |= u[2];
-		base64_put(ret_text, abc[v >> 18], &col);
-		base64_put(ret_text, abc[v >> 12 & 63], &col);
-		base64_put(ret_text, have > 1 ? abc[v >> 6 & 63] : '=', &col);
-		base64_put(ret_text, have > 2 ? abc[v & 63] : '=', &col);
+	to = buf_room(ret_text, n / 3 * 4 + n / 57 * 2 + 8);
+	for (; n >= 3; u += 3, n -= 3) {
+		if (col == ENCODE_LINE) {
+			*to++ = '\r';
+			*to++ = '\n';
+			col = 0;
+		}
+		base64_three(u, to);
+		to += 4;
+		col += 4;
 	}
+	ret_text->len = (size_t)(to - ret_text->p);
+	ret_text->p[ret_text->len] = '\0';
+	if (n == 0)
+		return;
+	memcpy(tail, u, n);
+	base64_three(tail, last);
+	for (i = 0; i < 4; i++)
+		base64_put(ret_text, i <= n ? last[i] : '=', &col);
 }
 
 /* Is c a character of base64, padding too? */

@@ -13,6 +13,13 @@
  * repaired: raw octets are encoded, long lines broken, the rest is kept.
  */
 void encode_qp(const char *p, size_t n, bool already, struct buf *ret_text);
+/*
+ * Append a piece of text as quoted-printable that follows *col octets of its
+ * line; *col is set to where it ends. White space at the end of a piece is
+ * encoded: nobody knows what follows.
+ */
+void encode_qp_piece(const char *p, size_t n, size_t *col,
+    struct buf *ret_text);
 /* Append octets as base64: lines of 76, CRLF between them, none at the end. */
 void encode_base64(const char *p, size_t n, struct buf *ret_text);
 /*

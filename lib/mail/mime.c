@@ -75,11 +75,12 @@ param_value(const char *p, const char *end, struct buf *ret)
 	return (p < end ? p + 1 : end);
 }
 
-/* Find the boundary among the parameters. */
-static void
-find_boundary(const char *p, const char *end, struct buf *ret)
+/* The parameter of that name in [p, end), which follows a type. */
+static bool
+find_param(const char *p, const char *end, const char *want, struct buf *ret,
+    const char **ret_from, const char **ret_to)
 {
-	const char *name, *q;
+	const char *name, *q, *from;
 	size_t len;
 
 	while ((p = skip_cfws(p, end)) < end) {
@@ -95,11 +96,38 @@ find_boundary(const char *p, const char *end, struct buf *ret)
 			p += p < end && q == name ? 1 : 0;
 			continue;
 		}
-		p = param_value(skip_cfws(p + 1, end), end, ret);
-		if (len == 8 && strncasecmp(name, "boundary", 8) == 0)
-			return;
+		from = skip_cfws(p + 1, end);
+		p = param_value(from, end, ret);
+		if (len == strlen(want) && strncasecmp(name, want, len) == 0) {
+			if (ret_from != NULL)
+				*ret_from = from;
+			if (ret_to != NULL)
+				*ret_to = p;
+			return (true);
+		}
 		buf_clear(ret);
 	}
+	return (false);
+}
+
+/* The end of `type/subtype`, or of what stands there. */
+static const char *
+type_end(const char *p, const char *end)
+{
+	p = skip_cfws(token_end(skip_cfws(p, end), end), end);
+	if (p < end && *p == '/')
+		p = token_end(skip_cfws(p + 1, end), end);
+	return (p);
+}
+
+bool
+mime_param(const struct field *f, const char *name, struct buf *ret_value,
+    const char **ret_from, const char **ret_to)
+{
+	const char *end = f->value + f->value_len;
+
+	return (find_param(type_end(f->value, end), end, name, ret_value,
+	    ret_from, ret_to));
 }
 
 /* Content-Type. */
@@ -121,7 +149,21 @@ parse_type(const struct field *f, struct mime *m)
 	q = token_end(p, end);
 	copy_token(m->subtype, sizeof(m->subtype), p, q);
 	if (strcmp(m->type, "multipart") == 0)
-		find_boundary(q, end, &m->boundary);
+		(void)find_param(q, end, "boundary", &m->boundary, NULL, NULL);
+	else if (strcmp(m->type, "text") == 0)
+		(void)find_param(q, end, "charset", &m->charset, NULL, NULL);
+}
+
+/* Content-Disposition. */
+static void
+parse_disposition(const struct field *f, struct mime *m)
+{
+	const char *end = f->value + f->value_len;
+	const char *p = skip_cfws(f->value, end);
+	char text[20];
+
+	copy_token(text, sizeof(text), p, token_end(p, end));
+	m->attachment = strcmp(text, "attachment") == 0;
 }
 
 /* Content-Transfer-Encoding. */
@@ -160,7 +202,8 @@ mime_parse(const char *p, size_t n, bool digest, struct mime *ret_mime)
 		    !ret_mime->has_cte) {
 			ret_mime->has_cte = true;
 			parse_cte(&f, ret_mime);
-		}
+		} else if (field_is(&f, "Content-Disposition"))
+			parse_disposition(&f, ret_mime);
 	}
 }
 
@@ -168,6 +211,7 @@ void
 mime_release(struct mime *m)
 {
 	buf_release(&m->boundary);
+	buf_release(&m->charset);
 }
 
 bool

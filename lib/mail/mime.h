@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "mail/field.h"
 
 enum mime_cte {
 	MIME_7BIT, /* also when nothing is said */
@@ -23,7 +24,9 @@ struct mime {
 	enum mime_cte cte;
 	char type[64]; /* lower case; "" when the field cannot be read */
 	char subtype[64];
+	bool attachment;     /* Content-Disposition: attachment */
 	struct buf boundary; /* of a multipart; empty: none given */
+	struct buf charset;  /* of a text; empty: none given */
 };
 
 /*
@@ -34,6 +37,14 @@ void mime_parse(const char *p, size_t n, bool digest, struct mime *ret_mime);
 void mime_release(struct mime *m);
 /* Is it of this type, and of this subtype unless it is NULL? */
 bool mime_is(const struct mime *m, const char *type, const char *subtype);
+
+/*
+ * Append the value of a parameter of Content-Type to ret_value; *ret_from and
+ * *ret_to (may be NULL): where it stands in the field, quotes too. False:
+ * there is none.
+ */
+bool mime_param(const struct field *f, const char *name, struct buf *ret_value,
+    const char **ret_from, const char **ret_to);
 
 /* A line of a multipart that parts it. */
 struct mime_delim {

@@ -16,6 +16,7 @@
 #include "spool/select.h"
 #include "spool/spool.h"
 #include "spool/state.h"
+#include "spool/vars.h"
 
 #define LISTING_TEXTS 4
 #define LISTING_HEADER 65536 /* octets of a header that are shown */
@@ -213,6 +214,31 @@ listing_message(struct listing *l, struct batch *b,
 	return (listing_header(l, b, m));
 }
 
+/* The variables of a recipient of a merge: `    name = value`. */
+static void
+listing_vars(struct listing *l, const struct batch_header *h,
+    const struct batch_rcpt *r)
+{
+	const char *name = h->vars, *value = r->vars;
+	struct buf b = BUF_INIT, line = BUF_INIT;
+	int rc;
+
+	while (name != NULL && value != NULL) {
+		buf_clear(&b);
+		buf_clear(&line);
+		(void)vars_next(&name, &line);
+		buf_adds(&line, " = ");
+		rc = vars_next(&value, &b);
+		if (rc == 1)
+			buf_adds(&line, "(undefined)");
+		else
+			esc_line(&line, buf_str(&b), b.len);
+		(void)fprintf(l->text, "    %s\n", buf_str(&line));
+	}
+	buf_release(&b);
+	buf_release(&line);
+}
+
 /* A recipient, for people. */
 static void
 listing_rcpt(struct listing *l, const struct batch_header *h,
@@ -227,6 +253,7 @@ listing_rcpt(struct listing *l, const struct batch_header *h,
 	    r->next > 0 ? stamp_acct(r->next, next) : "-",
 	    *listing_reason(l, h, r->state) != '\0' ? " reason=" : "",
 	    listing_reason(l, h, r->state));
+	listing_vars(l, h, r);
 	buf_release(&rcpt);
 }
 

@@ -501,20 +501,26 @@ sess_reencode(struct sess *s, bool *ret_fault)
 {
 	struct smtp_message *m = &s->txn.m;
 	struct verr err = VERR_INIT;
-	struct buf raw = BUF_INIT;
+	struct buf raw = BUF_INIT, out = BUF_INIT;
+	const char *p = m->mem;
+	size_t n = (size_t)m->size;
 	int rc = -1;
 
-	buf_clear(&s->txn.body);
-	*ret_fault = sys_pread_all(s->w->sys, m->fd,
-			 buf_room(&raw, (size_t)m->size), (size_t)m->size,
-			 m->off) != m->size;
-	if (!*ret_fault) {
-		raw.len = (size_t)m->size;
-		rc = reenc_7bit(raw.p, raw.len, &s->txn.body, &err);
+	*ret_fault = false;
+	if (p == NULL) {
+		p = buf_room(&raw, n);
+		*ret_fault = sys_pread_all(s->w->sys, m->fd, raw.p, n,
+				 m->off) != m->size;
 	}
+	if (!*ret_fault)
+		rc = reenc_7bit(p, n, &out, &err);
 	buf_release(&raw);
-	if (rc == -1)
+	if (rc == -1) {
+		buf_release(&out);
 		return (-1);
+	}
+	buf_release(&s->txn.body); /* p may be in it */
+	s->txn.body = out;
 	m->mem = s->txn.body.p;
 	m->size = (int64_t)s->txn.body.len;
 	m->body_8bit = false;

@@ -21,6 +21,7 @@
 #include "run/result.h"
 #include "run/retry.h"
 #include "run/route.h"
+#include "run/tpl.h"
 #include "run/wal.h"
 #include "run/work.h"
 #include "run/worker.h"
@@ -343,16 +344,37 @@ work_gather(struct worker *w, const struct work *k, uint32_t first,
 	return (n);
 }
 
+/* The message of a merge for its recipient: into memory. */
+static int
+work_render(struct worker *w, struct txn *t, struct verr *err)
+{
+	struct batch_msg *m = &t->b.msg;
+	struct message_facts f;
+
+	if (w->tpl == NULL)
+		w->tpl = tpl_new(w->sys);
+	if (tpl_render(w->tpl, t->work->batch, &t->b, &t->body, &f, err) == -1)
+		return (-1);
+	m->size = f.size;
+	m->longest = (uint32_t)f.longest;
+	m->dots = (uint32_t)f.dots;
+	m->flags |= (f.body_8bit ? BATCH_8BIT_BODY : 0u) |
+	    (f.header_8bit ? BATCH_8BIT_HEADER : 0u);
+	return (0);
+}
+
 /* The message of t in the words of lib/smtp. */
 static int
-work_message(struct txn *t, struct verr *err)
+work_message(struct worker *w, struct txn *t, struct verr *err)
 {
 	const struct batch_msg *m = &t->b.msg;
-	off_t off;
+	bool merge = batch_header(t->work->batch)->merge;
+	off_t off = 0;
 	uint32_t i;
-	int fd;
+	int fd = -1;
 
-	if (batch_content(t->work->batch, m, &fd, &off, err) == -1)
+	if (merge ? work_render(w, t, err) == -1 :
+		    batch_content(t->work->batch, m, &fd, &off, err) == -1)
 		return (-1);
 	if (t->b.n > t->cap) {
 		t->cap = t->b.n;
@@ -367,6 +389,7 @@ work_message(struct txn *t, struct verr *err)
 		.ret = m->ret,
 		.rcpt = t->rcpt,
 		.n_rcpt = t->b.n,
+		.mem = merge ? buf_str(&t->body) : NULL,
 		.fd = fd,
 		.off = off,
 		.size = (int64_t)m->size,
@@ -389,9 +412,11 @@ work_take_from(struct worker *w, struct work *k, const struct work_want *want,
 	if (first == k->n)
 		return (false);
 	n = work_gather(w, k, first, want, slot);
+	if (batch_header(k->batch)->merge)
+		n = 1; /* each has a message of its own */
 	t->work = k;
 	if (batch_load(k->batch, slot, n, &t->b, &err) == -1 ||
-	    work_message(t, &err) == -1) {
+	    work_message(w, t, &err) == -1) {
 		log_event(LOG_LV_ERROR, "batch", "queue", k->queue->name,
 		    "file", batch_file(k->batch), "text", err.text, NULL);
 		/* shared content that is gone does not come back */

@@ -25,6 +25,7 @@
 #include "run/route.h"
 #include "run/sched.h"
 #include "run/work.h"
+#include "run/tpl.h"
 #include "run/worker.h"
 #include "spool/commit.h"
 #include "spool/control.h"
@@ -550,6 +551,7 @@ worker_end(struct worker *w)
 
 	live_remove(w);
 	pause_list_free(w->pauses);
+	tpl_free(w->tpl);
 	loop_io_free(w->watch_io);
 	if (w->watch_fd != -1)
 		(void)close(w->watch_fd);

@@ -110,7 +110,7 @@ batch_read_index(struct batch *b, uint64_t size, struct buf *buf,
 
 	if (batch_read(b, buf_room(buf, n), n, 0, err) == -1)
 		return (-1);
-	rc = batch_parse_first(buf->p, n, &index, &b->content_len);
+	rc = batch_parse_first(buf->p, n, &index, &b->content_len, &b->h.merge);
 	if (rc == 1)
 		return (verr_set(err, VEX_UNAVAILABLE,
 		    "batch %s is of a newer version: left as it is", b->file));
@@ -489,6 +489,23 @@ load_line(struct batch_txn *t, size_t at)
 	return (p);
 }
 
+/* An R line, and in a merge the V line behind it. */
+static int
+load_rcpt(const struct batch *b, struct batch_txn *t, size_t at,
+    struct batch_rcpt *r)
+{
+	char *p = load_line(t, at), *v = p + strlen(p) + 1;
+
+	if (batch_parse_rcpt(p, r) == -1)
+		return (-1);
+	r->vars = NULL;
+	if (!b->h.merge)
+		return (0);
+	v = load_line(t, (size_t)(v - t->text.p));
+	r->vars = v + 2;
+	return (v[0] == 'V' && v[1] == ' ' ? 0 : -1);
+}
+
 /* The parsed lines, with the numbers that are in memory. */
 static int
 load_parse(struct batch *b, const uint32_t *slots, uint32_t n,
@@ -498,13 +515,13 @@ load_parse(struct batch *b, const uint32_t *slots, uint32_t n,
 	struct batch_rcpt *r;
 	uint32_t i;
 
-	if (batch_parse_msg(load_line(t, where[0]), &t->msg) == -1)
+	if (batch_parse_msg(load_line(t, where[0]), b->h.merge, &t->msg) == -1)
 		return (batch_bad(b->file, "bad M line", err));
 	t->msg.msg = b->slot[slots[0]].msg;
 	for (i = 0; i < n; i++) {
 		r = &t->rcpt[i];
 		s = &b->slot[slots[i]];
-		if (batch_parse_rcpt(load_line(t, where[i + 1]), r) == -1)
+		if (load_rcpt(b, t, where[i + 1], r) == -1)
 			return (batch_bad(b->file, "bad R line", err));
 		r->slot = slots[i];
 		r->state = s->state;

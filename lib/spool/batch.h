@@ -49,6 +49,13 @@ struct batch_header {
 	const char *source_type; /* srcType of accounting */
 	const char *source_mta;	 /* srcMta of accounting */
 	const char *content;	 /* id of shared content, NULL: its own */
+	bool merge;		 /* a mail merge: contents are templates */
+	const char *vars;	 /* names of its variables (spool/vars.h) */
+	const char *parts;	 /* octets of each part of the content */
+	const char *strip;	 /* fields that are taken out of parts */
+	const char *host;	 /* what Message-IDs end with; NULL: none */
+	const char *date;	 /* `add`, or NULL */
+	const char *undefined;	 /* `empty`, or NULL: they stay as written */
 	int prio;
 	int64_t queued; /* seconds, UTC */
 	int64_t due;
@@ -66,6 +73,7 @@ struct batch_msg {
 	uint32_t dots;	    /* lines that begin with a dot */
 	char ret;	    /* 'F', 'H' or '-' */
 	const char *envid;  /* xtext, or NULL */
+	const char *parts;  /* of a merge: those that it has, NULL: all */
 	const char *sender; /* "": null path */
 };
 
@@ -79,6 +87,7 @@ struct batch_rcpt {
 	const char *notify; /* letters of NSFD, or NULL */
 	const char *orcpt;  /* `type;xtext`, or NULL */
 	const char *rcpt;   /* as on the wire */
+	const char *vars;   /* of a merge: its values, else NULL */
 };
 
 /* A message and some of its recipients, as batch_load fills it. */

@@ -42,6 +42,7 @@ struct batch {
 	struct batch_header h;
 	uint32_t index_len;
 	uint64_t content_len; /* in the file itself */
+	size_t n_vars;	      /* values in each V line */
 	struct bmsg *msg;
 	uint32_t n_msg, cap_msg;
 	struct bslot *slot;
@@ -59,12 +60,13 @@ struct batch {
  */
 int batch_parse(struct batch *b, char *p, size_t n, const char **ret_why);
 /*
- * The first line: 0 and the two lengths; 1 a newer version; -1 no batch.
+ * The first line: 0, the two lengths, and whether it is a merge (version 2);
+ * 1 a newer version; -1 no batch.
  */
 int batch_parse_first(const char *p, size_t n, uint64_t *ret_index,
-    uint64_t *ret_content);
+    uint64_t *ret_content, bool *ret_merge);
 /* M and R lines, without their line feeds; 0 or -1. Texts point into p. */
-int batch_parse_msg(char *p, struct batch_msg *ret_m);
+int batch_parse_msg(char *p, bool merge, struct batch_msg *ret_m);
 int batch_parse_rcpt(char *p, struct batch_rcpt *ret_r);
 /* The number (+ 1) of a source address; 0 for "", and when there are more
  * than a number can tell. */

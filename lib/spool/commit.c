@@ -6,6 +6,7 @@
  * content, and whether it is shared) is left out. Nothing touches the disk
  * before commit_finish (finish.c).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ commit_new(struct spool *sp)
 	return (c);
 }
 
-static void
+void
 part_free(struct part *p)
 {
 	free(p->msg);
@@ -33,7 +34,7 @@ part_free(struct part *p)
 	free(p);
 }
 
-static void
+void
 entry_free(void *arg)
 {
 	struct commit_entry *k = arg;
@@ -51,6 +52,7 @@ commit_free(struct commit *c)
 
 	if (c == NULL)
 		return;
+	finish_drop(c->finish);
 	for (i = 0; i < c->n_content; i++)
 		free(c->content[i].owned);
 	for (i = 0; i < c->n_part; i++)
@@ -60,6 +62,7 @@ commit_free(struct commit *c)
 	free(c->part);
 	buf_release(&c->scratch);
 	buf_release(&c->line);
+	buf_release(&c->merge_header);
 	free(c);
 }
 
@@ -114,16 +117,26 @@ word_ok(const char *s)
 	return (text_ok(s) && (s == NULL || strchr(s, ' ') == NULL));
 }
 
+/* Can this be the values of a recipient? */
+static bool
+text_ok_vars(const char *s)
+{
+	for (; s != NULL && *s != '\0'; s++)
+		if (((unsigned char)*s < 0x20 && *s != '\t') || *s == 0x7f)
+			return (false);
+	return (true);
+}
+
 static bool
 empty(const char *s)
 {
 	return (s == NULL || *s == '\0');
 }
 
-/* Refuse what the format cannot hold. */
+/* Refuse keys and messages that the format cannot hold. */
 static int
-rcpt_check(const struct commit *c, const struct commit_key *key,
-    const struct commit_msg *m, const struct commit_rcpt *r, struct verr *err)
+key_check(const struct commit *c, const struct commit_key *key,
+    const struct commit_msg *m, struct verr *err)
 {
 	if (!spool_vmta_valid(key->vmta))
 		return (verr_set(err, VEX_DATA, "bad VirtualMTA name '%s'",
@@ -138,12 +151,20 @@ rcpt_check(const struct commit *c, const struct commit_key *key,
 		    "bad pool, job, source or priority"));
 	if (!id_valid(m->msgid) || m->content >= c->n_content ||
 	    c->content[m->content].n > UINT32_MAX || !word_ok(m->envid) ||
-	    !text_ok(m->sender) || m->sender == NULL ||
+	    !word_ok(m->parts) || !text_ok(m->sender) || m->sender == NULL ||
 	    strcmp(m->sender, "<>") == 0)
 		return (verr_set(err, VEX_DATA,
 		    "bad sender, envelope id, message id or size"));
+	return (0);
+}
+
+/* The same of recipients. */
+static int
+rcpt_check(const struct commit *c, const struct commit_rcpt *r,
+    struct verr *err)
+{
 	if (!word_ok(r->notify) || !word_ok(r->orcpt) || !text_ok(r->rcpt) ||
-	    empty(r->rcpt))
+	    empty(r->rcpt) || (c->merge && !text_ok_vars(r->vars)))
 		return (verr_set(err, VEX_DATA,
 		    "bad recipient, ORCPT or NOTIFY"));
 	return (0);
@@ -216,9 +237,9 @@ key_part(struct commit *c, struct commit_entry *k)
 	return (k->part);
 }
 
-/* `M MSGID FLAGS LONGEST DOTS RET ENVID SENDER`. */
+/* `M MSGID FLAGS LONGEST DOTS RET ENVID SENDER`; of a merge also PARTS. */
 static void
-msg_line(struct buf *b, const struct commit_msg *m)
+msg_line(const struct commit *c, struct buf *b, const struct commit_msg *m)
 {
 	char flags[4];
 	size_t n = 0;
@@ -233,32 +254,59 @@ msg_line(struct buf *b, const struct commit_msg *m)
 		flags[n++] = '-';
 	flags[n] = '\0';
 	buf_clear(b);
-	buf_addf(b, "M %s %s %lu %lu %c %s %s\n", m->msgid, flags,
+	buf_addf(b, "M %s %s %lu %lu %c %s ", m->msgid, flags,
 	    (unsigned long)m->longest, (unsigned long)m->dots,
-	    m->ret != '\0' ? m->ret : '-', empty(m->envid) ? "-" : m->envid,
-	    *m->sender != '\0' ? m->sender : "<>");
+	    m->ret != '\0' ? m->ret : '-', empty(m->envid) ? "-" : m->envid);
+	if (c->merge)
+		buf_addf(b, "%s ", empty(m->parts) ? "-" : m->parts);
+	buf_addf(b, "%s\n", *m->sender != '\0' ? m->sender : "<>");
 }
 
-/* Begin a message in p unless it is the one that its last line is for. */
+/* Begin c's message in p unless it is the one that its last line is for. */
 static void
-part_msg(struct commit *c, struct part *p, const struct commit_msg *m)
+part_msg(struct commit *c, struct part *p)
 {
 	struct part_msg *last;
 
-	msg_line(&c->line, m);
 	if (p->n_msg > 0) {
 		last = &p->msg[p->n_msg - 1];
-		if (last->content == m->content &&
+		if (last->content == c->last_content &&
 		    last->rcpts - last->text == c->line.len &&
 		    memcmp(p->text.p + last->text, c->line.p, c->line.len) == 0)
 			return;
 	}
 	p->msg = grow(p->msg, p->n_msg, &p->cap_msg, sizeof(*p->msg));
 	last = &p->msg[p->n_msg++];
-	last->content = m->content;
+	last->content = c->last_content;
 	last->text = p->text.len;
 	buf_add(&p->text, c->line.p, c->line.len);
 	last->rcpts = p->text.len;
+}
+
+/* Its R line, and in a merge its V line. */
+static void
+rcpt_lines(const struct commit *c, struct buf *b, const struct commit_rcpt *r)
+{
+	static const char fields[] = "                              "
+				     "                               ";
+	char index[16];
+
+	/* the fixed fields are filled in when the batch is written */
+	buf_adds(b, r->held ? "R h" : "R -");
+	buf_add(b, fields, sizeof(fields) - 1);
+	(void)snprintf(index, sizeof(index), " %lu ", (unsigned long)r->index);
+	buf_adds(b, index);
+	buf_adds(b, empty(r->notify) ? "-" : r->notify);
+	buf_addc(b, ' ');
+	buf_adds(b, empty(r->orcpt) ? "-" : r->orcpt);
+	buf_addc(b, ' ');
+	buf_adds(b, r->rcpt);
+	buf_addc(b, '\n');
+	if (!c->merge)
+		return;
+	buf_adds(b, "V ");
+	buf_adds(b, r->vars != NULL ? r->vars : "");
+	buf_addc(b, '\n');
 }
 
 int
@@ -268,18 +316,35 @@ commit_rcpt(struct commit *c, const struct commit_key *key,
 {
 	struct part *p;
 
-	if (rcpt_check(c, key, msg, rcpt, err) == -1)
+	if ((key != NULL && key_check(c, key, msg, err) == -1) ||
+	    rcpt_check(c, rcpt, err) == -1)
 		return (-1);
-	p = key_part(c, key_entry(c, key));
-	part_msg(c, p, msg);
-	/* the fixed fields are filled in when the batch is written */
-	buf_addf(&p->text, "R %c%61s %lu %s %s %s\n", rcpt->held ? 'h' : '-',
-	    "", (unsigned long)rcpt->index,
-	    empty(rcpt->notify) ? "-" : rcpt->notify,
-	    empty(rcpt->orcpt) ? "-" : rcpt->orcpt, rcpt->rcpt);
+	if (key != NULL) {
+		c->last = key_entry(c, key);
+		msg_line(c, &c->line, msg);
+		c->last_content = msg->content;
+	}
+	p = key_part(c, c->last);
+	if (key != NULL || p->n_msg == 0)
+		part_msg(c, p);
+	rcpt_lines(c, &p->text, rcpt);
 	p->n_rcpt++;
 	c->n_rcpt++;
 	return (0);
+}
+
+void
+commit_merge(struct commit *c, const struct commit_merge *m)
+{
+	struct buf *b = &c->merge_header;
+
+	c->merge = true;
+	header_add(b, "vars: ", m->vars);
+	header_add(b, "undefined: ", m->empty ? "empty" : "");
+	header_add(b, "parts: ", m->parts);
+	header_add(b, "strip: ", m->strip);
+	header_add(b, "host: ", m->host);
+	header_add(b, "date: ", m->date ? "add" : "");
 }
 
 uint64_t
@@ -297,7 +362,7 @@ commit_rcpts(const struct commit *c)
 size_t
 commit_batches(const struct commit *c)
 {
-	return (c->n_part);
+	return (c->n_done + c->n_part);
 }
 
 void

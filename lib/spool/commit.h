@@ -51,6 +51,7 @@ struct commit_msg {
 	uint32_t dots;	    /* lines that begin with a dot */
 	char ret;	    /* 'F', 'H', or '-' (or 0) for none */
 	const char *envid;  /* xtext; NULL or "": none */
+	const char *parts;  /* of a merge: `1,3`; NULL or "": all of it */
 	const char *sender; /* "": null path */
 };
 
@@ -59,6 +60,7 @@ struct commit_rcpt {
 	const char *notify; /* letters of NSFD; NULL or "": none */
 	const char *orcpt;  /* `type;xtext`; NULL or "": none */
 	const char *rcpt;   /* as on the wire, without <> */
+	const char *vars;   /* of a merge: spool/vars.h; NULL: no values */
 	bool held;	    /* wait for vmta-queue release */
 };
 
@@ -77,7 +79,8 @@ size_t commit_content(struct commit *c, const void *p, size_t n);
 size_t commit_content_take(struct commit *c, struct buf *b);
 
 /*
- * Add a recipient; all texts are copied. Recipients of one message that
+ * Add a recipient; all texts are copied. key NULL: key and message are those
+ * of the call before (which succeeded, and no commit_write came between). Recipients of one message that
  * follow one another share its M line in each batch. 0, or -1 with VEX_DATA
  * when something in it cannot be stored (control bytes, bad names, ranges);
  * the commit is as before then.
@@ -85,6 +88,30 @@ size_t commit_content_take(struct commit *c, struct buf *b);
 int commit_rcpt(struct commit *c, const struct commit_key *key,
     const struct commit_msg *msg, const struct commit_rcpt *rcpt,
     struct verr *err);
+
+/* How the templates of a mail merge are to be read; NULL: not said. */
+struct commit_merge {
+	const char *vars;  /* names of the variables (spool/vars.h) */
+	const char *parts; /* mail/mergeparts.h: lengths, */
+	const char *host;  /* host, */
+	const char *strip; /* and fields that are taken out */
+	bool date;	   /* Date is added where it is absent */
+	bool empty;	   /* undefined variables are, else as written */
+};
+
+/*
+ * What is added is a mail merge: contents are templates, and always shared,
+ * the batches are of format version 2. Texts are copied. To be called before
+ * the first recipient.
+ */
+void commit_merge(struct commit *c, const struct commit_merge *m);
+/*
+ * Write what was added so far to the disk, where nobody sees it, and forget
+ * it but for its names: for commits that do not fit into memory. All contents
+ * must be there, and a key that is used again begins another batch. 0 or -1;
+ * the commit can only be freed then.
+ */
+int commit_write(struct commit *c, struct verr *err);
 
 /* Octets of content, recipients and batches so far: when to finish. */
 uint64_t commit_bytes(const struct commit *c);

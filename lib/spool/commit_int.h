@@ -64,11 +64,24 @@ struct commit {
 	struct part **part;
 	size_t n_part, cap_part;
 	size_t n_rcpt;
+	size_t last_content;
+	struct commit_entry *last; /* of the last recipient; NULL: none */
+	size_t n_done; /* parts that commit_write has written */
+	struct finish *finish; /* what they were written with; NULL: none */
+	bool merge;
+	struct buf merge_header; /* lines of a merge */
 	struct buf scratch, line;
 	char hash[SUBMIT_HASH_LEN + 1]; /* "": no submit id */
 	char msgid[ID_LEN + 1];
 	uint64_t count;
 };
+
+/* commit.c */
+void part_free(struct part *p);
+void entry_free(void *entry);
+
+/* Undo what commit_write did; NULL is legal. */
+void finish_drop(struct finish *f);
 
 /* A batch as it is written. */
 struct render {

@@ -47,7 +47,10 @@
 
 /* A batch file of this commit. */
 struct out {
-	const struct part *part;
+	const struct part *part; /* NULL: written, and forgotten */
+	const char *vmta, *domain;
+	char *own; /* what these two point into, when it is ours */
+	size_t number;
 	bool shared;
 	char name[BATCH_NAME_MAX];
 	char link[LINK_NAME_MAX]; /* in content/; "": none */
@@ -65,7 +68,7 @@ struct finish {
 	struct spool *sp;
 	struct sys *sys;
 	struct out *out; /* by VirtualMTA and domain */
-	size_t n_out;
+	size_t n_out, cap_out;
 	size_t written; /* of them, files that may be in tmp */
 	struct pool pool;
 	bool one_sync; /* syncfs instead of fsync each */
@@ -73,6 +76,7 @@ struct finish {
 	struct render render;
 	struct buf gather;
 	struct record_file record;
+	int lock_fd; /* says that an injector is alive */
 };
 
 /* Which contents go to content/, and where in the file. */
@@ -93,8 +97,9 @@ finish_share(struct commit *c)
 	}
 	for (i = 0; i < c->n_content; i++) {
 		k = &c->content[i];
-		k->shared = k->uses > 1 && k->n > FINISH_SHARE_SIZE &&
-		    (k->uses - 1) * (uint64_t)k->n > FINISH_SHARE_SAVES;
+		k->shared = c->merge ||
+		    (k->uses > 1 && k->n > FINISH_SHARE_SIZE &&
+			(k->uses - 1) * (uint64_t)k->n > FINISH_SHARE_SAVES);
 		k->off = off;
 		off += k->shared ? k->n : 0;
 	}
@@ -105,14 +110,12 @@ static int
 out_cmp(const void *va, const void *vb)
 {
 	const struct out *a = va, *b = vb;
-	int rc = strcmp(a->part->key->vmta, b->part->key->vmta);
+	int rc = strcmp(a->vmta, b->vmta);
 
 	if (rc == 0)
-		rc = strcmp(a->part->key->domain, b->part->key->domain);
+		rc = strcmp(a->domain, b->domain);
 	if (rc == 0)
-		rc = a->part->number < b->part->number ? -1 :
-		    a->part->number > b->part->number  ? 1 :
-							 0;
+		rc = a->number < b->number ? -1 : a->number > b->number;
 	return (rc != 0 ? rc : (int)a->shared - (int)b->shared);
 }
 
@@ -128,6 +131,22 @@ finish_has(const struct commit *c, const struct part *p, bool shared)
 	return (false);
 }
 
+/* One more file. */
+static void
+finish_add(struct finish *f, const struct part *p, bool shared)
+{
+	if (f->n_out == f->cap_out) {
+		f->cap_out = f->cap_out > 0 ? f->cap_out * 2 : 4;
+		f->out = xreallocarray(f->out, f->cap_out, sizeof(*f->out));
+	}
+	f->out[f->n_out] = (struct out) { .part = p,
+		.vmta = p->key->vmta,
+		.domain = p->key->domain,
+		.number = f->n_out,
+		.shared = shared };
+	f->n_out++;
+}
+
 /* The list of files to write. */
 static void
 finish_plan(struct finish *f)
@@ -137,15 +156,10 @@ finish_plan(struct finish *f)
 	int shared;
 
 	finish_share(c);
-	f->out = xcalloc(c->n_part * 2 + 1, sizeof(*f->out));
-	for (i = 0; i < c->n_part; i++) {
-		for (shared = 0; shared < 2; shared++) {
-			if (!finish_has(c, c->part[i], shared != 0))
-				continue;
-			f->out[f->n_out].part = c->part[i];
-			f->out[f->n_out++].shared = shared != 0;
-		}
-	}
+	for (i = 0; i < c->n_part; i++)
+		for (shared = 0; shared < 2; shared++)
+			if (finish_has(c, c->part[i], shared != 0))
+				finish_add(f, c->part[i], shared != 0);
 	qsort(f->out, f->n_out, sizeof(*f->out), out_cmp);
 	f->one_sync = f->n_out > FINISH_FSYNC_MAX;
 }
@@ -271,8 +285,7 @@ finish_out(struct finish *f, size_t i, struct verr *err)
 {
 	struct out *o = &f->out[i];
 
-	if (publish_vmta(&f->dirs, o->part->key->vmta, !f->one_sync, err) ==
-		-1 ||
+	if (publish_vmta(&f->dirs, o->vmta, !f->one_sync, err) == -1 ||
 	    (o->shared && pool_begin(f, err) == -1) ||
 	    render_part(f->c, o->part, o->shared ? f->pool.id.s : NULL, i,
 		&f->render, err) == -1)
@@ -298,12 +311,10 @@ finish_sync(struct finish *f, struct verr *err)
 	if (f->pool.links > 0 && f->sys->fsync(f->sys, f->sp->content_fd) == -1)
 		return (verr_sys(err, "sync content"));
 	for (i = 0; i < f->n_out && f->record.fd != -1; i++) {
-		if (publish_vmta(&f->dirs, f->out[i].part->key->vmta, true,
-			err) == -1)
+		if (publish_vmta(&f->dirs, f->out[i].vmta, true, err) == -1)
 			return (-1);
 		if (i + 1 < f->n_out &&
-		    strcmp(f->out[i + 1].part->key->vmta,
-			f->out[i].part->key->vmta) == 0)
+		    strcmp(f->out[i + 1].vmta, f->out[i].vmta) == 0)
 			continue;
 		if (f->sys->fsync(f->sys, f->dirs.tmp_fd) == -1)
 			return (verr_sys(err, "sync tmp"));
@@ -319,8 +330,8 @@ finish_record_text(struct finish *f, struct buf *b)
 
 	record_begin(b);
 	for (i = 0; i < f->n_out; i++)
-		record_rename(b, BATCH_NEW, f->out[i].part->key->vmta,
-		    f->out[i].part->key->domain, f->out[i].name);
+		record_rename(b, BATCH_NEW, f->out[i].vmta, f->out[i].domain,
+		    f->out[i].name);
 	if (f->c->hash[0] != '\0')
 		record_submit(b, f->c->hash, f->c->count, f->c->msgid);
 	record_end(b);
@@ -336,8 +347,7 @@ finish_undo(struct finish *f)
 
 	record_file_remove(&f->record);
 	for (i = 0; i < f->written; i++) {
-		if (publish_vmta(&f->dirs, f->out[i].part->key->vmta, false,
-			NULL) == 0)
+		if (publish_vmta(&f->dirs, f->out[i].vmta, false, NULL) == 0)
 			(void)sys->unlinkat(sys, f->dirs.tmp_fd, f->out[i].name,
 			    0);
 		if (f->out[i].link[0] != '\0')
@@ -357,8 +367,8 @@ finish_forward(struct finish *f)
 	size_t i;
 
 	for (i = 0; i < f->n_out; i++) {
-		item[i].vmta = f->out[i].part->key->vmta;
-		item[i].domain = f->out[i].part->key->domain;
+		item[i].vmta = f->out[i].vmta;
+		item[i].domain = f->out[i].domain;
 		memcpy(item[i].name, f->out[i].name, sizeof(item[i].name));
 	}
 	if (c->hash[0] != '\0') {
@@ -381,8 +391,8 @@ finish_publish(struct finish *f, struct verr *err)
 	if (f->n_out == 1 && f->c->hash[0] == '\0') {
 		if (finish_sync(f, err) == -1)
 			return (-1);
-		rc = publish_batch(&f->dirs, BATCH_NEW, o->part->key->domain,
-		    o->name, true, err);
+		rc = publish_batch(&f->dirs, BATCH_NEW, o->domain, o->name,
+		    true, err);
 		if (rc == 1)
 			rc = -1; /* somebody took it out of tmp */
 		return (rc);
@@ -402,11 +412,11 @@ static void
 finish_trigger(struct finish *f)
 {
 	struct buf b = BUF_INIT;
-	const struct commit_entry *k, *last = NULL;
+	const struct out *k, *last = NULL;
 	size_t i, n = 0;
 
 	for (i = 0; i < f->n_out && n <= FINISH_TRIGGER_MAX; i++) {
-		k = f->out[i].part->key;
+		k = &f->out[i];
 		if (last != NULL && strcmp(k->domain, last->domain) == 0 &&
 		    strcmp(k->vmta, last->vmta) == 0)
 			continue;
@@ -418,7 +428,7 @@ finish_trigger(struct finish *f)
 		buf_clear(&b);
 		last = NULL;
 		for (i = 0; i < f->n_out; i++) {
-			k = f->out[i].part->key;
+			k = &f->out[i];
 			if (last == NULL || strcmp(k->vmta, last->vmta) != 0)
 				buf_addf(&b, "*/%s\n", k->vmta);
 			last = k;
@@ -428,26 +438,127 @@ finish_trigger(struct finish *f)
 	buf_release(&b);
 }
 
+/* Begin to write. 0 or -1; f can be released in any case. */
+static int
+finish_begin(struct finish *f, struct commit *c, struct verr *err)
+{
+	*f = (struct finish) { .c = c,
+		.sp = c->sp,
+		.sys = c->sp->sys,
+		.lock_fd = -1 };
+	record_file_init(&f->record, c->sp);
+	publish_init(&f->dirs, c->sp);
+	return (record_enter(c->sp, &f->lock_fd, err));
+}
+
 /* What a struct finish holds; it ends the lock on the record. */
 static void
 finish_release(struct finish *f)
 {
 	int saved = errno;
+	size_t i;
 
 	record_file_close(&f->record);
 	publish_end(&f->dirs);
 	render_release(&f->render);
 	buf_release(&f->gather);
+	for (i = 0; i < f->n_out; i++)
+		free(f->out[i].own);
 	free(f->out);
+	if (f->lock_fd != -1)
+		(void)f->sys->close(f->sys, f->lock_fd);
 	errno = saved;
+}
+
+void
+finish_drop(struct finish *f)
+{
+	if (f == NULL)
+		return;
+	finish_undo(f);
+	finish_release(f);
+	free(f);
+}
+
+/* A part is written: only its place is kept. */
+static void
+finish_forget(struct out *o)
+{
+	size_t n = strlen(o->vmta) + 1, d = strlen(o->domain) + 1;
+	char *own = xmalloc(n + d);
+
+	memcpy(own, o->vmta, n);
+	memcpy(own + n, o->domain, d);
+	o->vmta = o->own = own;
+	o->domain = own + n;
+	o->part = NULL;
+}
+
+/* Write the parts of c, then forget them. 0 or -1. */
+static int
+write_parts(struct finish *f, struct commit *c, struct verr *err)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < c->n_part && rc == 0; i++) {
+		finish_add(f, c->part[i], true);
+		rc = finish_out(f, f->n_out - 1, err);
+		finish_forget(&f->out[f->n_out - 1]);
+	}
+	for (i = 0; i < c->n_part; i++)
+		part_free(c->part[i]);
+	c->n_done += c->n_part;
+	c->n_part = 0;
+	c->last = NULL;
+	map_release(&c->keys, entry_free);
+	return (rc);
+}
+
+int
+commit_write(struct commit *c, struct verr *err)
+{
+	size_t i;
+	uint64_t off = 0;
+
+	if (c->finish == NULL) {
+		c->finish = xcalloc(1, sizeof(*c->finish));
+		if (finish_begin(c->finish, c, err) == -1)
+			return (-1);
+		c->finish->one_sync = true;
+		for (i = 0; i < c->n_content; i++) {
+			c->content[i].shared = true;
+			c->content[i].off = off;
+			off += c->content[i].n;
+		}
+	}
+	return (write_parts(c->finish, c, err));
+}
+
+/* All batches that are not written yet. */
+static int
+finish_write(struct finish *f, struct commit *c, struct verr *err)
+{
+	size_t i;
+	int rc = 0;
+
+	if (c->finish != NULL) {
+		rc = write_parts(f, c, err);
+		if (rc == 0)
+			qsort(f->out, f->n_out, sizeof(*f->out), out_cmp);
+		return (rc);
+	}
+	finish_plan(f);
+	for (i = 0; i < f->n_out && rc == 0; i++)
+		rc = finish_out(f, i, err);
+	return (rc);
 }
 
 int
 commit_finish(struct commit *c, struct verr *err)
 {
-	struct finish f = { .c = c, .sp = c->sp, .sys = c->sp->sys };
-	int lock_fd = -1, rc = 0;
-	size_t i;
+	struct finish own, *f = c->finish != NULL ? c->finish : &own;
+	int rc;
 
 	if (c->hash[0] != '\0' &&
 	    (!spool_submit_hash_valid(c->hash) || !id_valid(c->msgid)))
@@ -456,20 +567,18 @@ commit_finish(struct commit *c, struct verr *err)
 		return (c->hash[0] == '\0' ? 0 :
 					     spool_submit_put(c->sp, c->hash,
 						 c->count, c->msgid, err));
-	if (record_enter(c->sp, &lock_fd, err) == -1)
+	if (c->finish == NULL && finish_begin(f, c, err) == -1)
 		return (-1);
-	record_file_init(&f.record, c->sp);
-	publish_init(&f.dirs, c->sp);
-	finish_plan(&f);
-	for (i = 0; i < f.n_out && rc == 0; i++)
-		rc = finish_out(&f, i, err);
+	rc = finish_write(f, c, err);
 	if (rc == 0)
-		rc = finish_publish(&f, err);
+		rc = finish_publish(f, err);
 	if (rc == -1)
-		finish_undo(&f);
+		finish_undo(f);
 	else
-		finish_trigger(&f);
-	finish_release(&f);
-	(void)f.sys->close(f.sys, lock_fd);
+		finish_trigger(f);
+	finish_release(f);
+	if (f != &own)
+		free(f);
+	c->finish = NULL;
 	return (rc);
 }

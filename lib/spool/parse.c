@@ -16,6 +16,7 @@
 #include "base/stamp.h"
 #include "base/unit.h"
 #include "spool/batch_int.h"
+#include "spool/vars.h"
 
 /* n decimal digits, leading zeros allowed. 0 or -1. */
 static int
@@ -35,7 +36,7 @@ parse_digits(const char *p, size_t n, uint64_t *ret_v)
 
 int
 batch_parse_first(const char *p, size_t n, uint64_t *ret_index,
-    uint64_t *ret_content)
+    uint64_t *ret_content, bool *ret_merge)
 {
 	static const char head[] = "vmta-batch ";
 	const size_t len = sizeof(head) - 1;
@@ -47,8 +48,9 @@ batch_parse_first(const char *p, size_t n, uint64_t *ret_index,
 		;
 	if (i == len || i == n || p[i] != ' ' || p[len] == '0')
 		return (-1);
-	if (i != len + 1 || p[len] != '1')
+	if (i != len + 1 || (p[len] != '1' && p[len] != '2'))
 		return (1);
+	*ret_merge = p[len] == '2';
 	if (n < BATCH_FIRST_LEN || p[23] != ' ' || p[36] != '\n' ||
 	    parse_digits(p + 13, 10, ret_index) == -1 ||
 	    parse_digits(p + 24, 12, ret_content) == -1)
@@ -132,7 +134,7 @@ parse_hash(const char *s, uint64_t *ret_h)
 }
 
 int
-batch_parse_msg(char *p, struct batch_msg *ret_m)
+batch_parse_msg(char *p, bool merge, struct batch_msg *ret_m)
 {
 	struct batch_msg *m = ret_m;
 	uint64_t longest, dots;
@@ -153,8 +155,10 @@ batch_parse_msg(char *p, struct batch_msg *ret_m)
 	    parse_number(&p, UINT32_MAX, &dots) == -1 ||
 	    (ret = parse_word(&p)) == NULL || strchr("FH-", *ret) == NULL ||
 	    ret[1] != '\0' || (m->envid = parse_word(&p)) == NULL ||
-	    p == NULL || *p == '\0')
+	    (merge && (m->parts = parse_word(&p)) == NULL) || p == NULL ||
+	    *p == '\0')
 		return (-1);
+	m->parts = merge ? parse_optional(m->parts) : NULL;
 	m->longest = (uint32_t)longest;
 	m->dots = (uint32_t)dots;
 	m->ret = *ret;
@@ -250,7 +254,7 @@ parse_add_msg(struct batch *b, char *line, size_t at)
 	struct bmsg *bm;
 
 	if ((b->n_msg > 0 && b->msg[b->n_msg - 1].first == b->n_slot) ||
-	    batch_parse_msg(line, &m) == -1 ||
+	    batch_parse_msg(line, b->h.merge, &m) == -1 ||
 	    (b->h.content == NULL &&
 		(m.size > b->content_len || m.off > b->content_len - m.size)))
 		return (-1);
@@ -302,7 +306,10 @@ parse_header_line(struct batch *b, char *line)
 	} text[] = { { "id", &h->id }, { "domain", &h->domain },
 		{ "vmta", &h->vmta }, { "pool", &h->pool }, { "job", &h->job },
 		{ "source", &h->source }, { "source-type", &h->source_type },
-		{ "source-mta", &h->source_mta }, { "content", &h->content } };
+		{ "source-mta", &h->source_mta }, { "content", &h->content },
+		{ "vars", &h->vars }, { "parts", &h->parts },
+		{ "host", &h->host }, { "undefined", &h->undefined },
+		{ "strip", &h->strip }, { "date", &h->date } };
 	char *value = strstr(line, ": ");
 	int64_t n;
 	size_t i;
@@ -356,16 +363,33 @@ parse_header(struct batch *b, const char *p, const char *end, size_t *ret_len)
 	*ret_len = b->text_len + 1;
 	if (b->h.id == NULL || !id_valid(b->h.id) || b->h.domain == NULL ||
 	    b->h.vmta == NULL ||
-	    (b->h.content != NULL && !id_valid(b->h.content)))
+	    (b->h.content != NULL && !id_valid(b->h.content)) ||
+	    (b->h.merge && b->h.content == NULL))
 		return (-1);
+	b->n_vars = b->h.merge ? vars_count(b->h.vars) : 0;
 	return (0);
 }
 
-/* M and R lines; line is a copy to cut. */
+/*
+ * A V line belongs to the R line before it, and has as many values as there
+ * are variables.
+ */
+static int
+parse_values(const struct batch *b, const char *line)
+{
+	if (line[1] != ' ')
+		return (-1);
+	if (b->n_vars == 0)
+		return (line[2] == '\0' ? 0 : -1);
+	return (vars_count(line + 2) == b->n_vars ? 0 : -1);
+}
+
+/* M, R and V lines; line is a copy to cut. */
 static int
 parse_lines(struct batch *b, char *p, size_t at, size_t end)
 {
 	struct buf line = BUF_INIT;
+	bool values = false; /* a V line must be next */
 	size_t len;
 	int rc = 0;
 
@@ -374,16 +398,20 @@ parse_lines(struct batch *b, char *p, size_t at, size_t end)
 		len = (size_t)((char *)memchr(p + at, '\n', end - at) - p) - at;
 		buf_clear(&line);
 		buf_add(&line, p + at, len);
-		if (strlen(line.p) != len || !parse_plain(line.p))
+		if (strlen(line.p) != len || !parse_plain(line.p) ||
+		    values != (line.p[0] == 'V'))
 			rc = -1;
 		else if (line.p[0] == 'M')
 			rc = parse_add_msg(b, line.p, at);
+		else if (line.p[0] == 'V')
+			rc = parse_values(b, line.p);
 		else
 			rc = parse_add_rcpt(b, line.p, p + at + BATCH_FIELDS_AT,
 			    at);
+		values = b->h.merge && line.p[0] == 'R';
 	}
 	buf_release(&line);
-	return (rc);
+	return (values ? -1 : rc);
 }
 
 /* Give back what the doubling took too much. */

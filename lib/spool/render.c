@@ -4,6 +4,8 @@
  * several M lines name (a template with a sender for each recipient) is in
  * the file once.
  *
+ * The index of a merge has a V line behind each R line; it is of version 2.
+ *
  * The hash on the INDEX line is taken while the fields that change later are
  * still spaces; only then are they filled in.
  */
@@ -61,7 +63,8 @@ render_lines(struct render *r, size_t at)
 			r->line = xreallocarray(r->line, r->cap_line,
 			    sizeof(*r->line));
 		}
-		r->line[r->n_line++] = at;
+		if (r->index.p[at] == 'R')
+			r->line[r->n_line++] = at;
 		nl = memchr(r->index.p + at, '\n', r->index.len - at);
 		at = (size_t)(nl - r->index.p) + 1;
 	}
@@ -90,7 +93,7 @@ render_msg(struct commit *c, const struct part *p, size_t i, size_t serial,
 
 /* Hash and close the index, then fill in the fields of the R lines. */
 static void
-render_seal(struct render *r, int64_t due)
+render_seal(struct render *r, int64_t due, int version)
 {
 	char fields[COMMIT_FIELDS + 1], at[STAMP_NAME_LEN + 1];
 	char first[RENDER_FIRST + 1], *f;
@@ -98,8 +101,8 @@ render_seal(struct render *r, int64_t due)
 	size_t i;
 
 	(void)snprintf(first, sizeof(first),
-	    "vmta-batch 1 %010zu %012" PRIu64 "\n", r->index.len + RENDER_INDEX,
-	    r->content_len);
+	    "vmta-batch %d %010zu %012" PRIu64 "\n", version,
+	    r->index.len + RENDER_INDEX, r->content_len);
 	memcpy(r->index.p, first, RENDER_FIRST);
 	for (i = 0; i < r->n_line; i++) {
 		f = r->index.p + r->line[i] + COMMIT_FIELDS_AT;
@@ -141,10 +144,11 @@ render_part(struct commit *c, const struct part *p, const char *shared,
 	buf_addf(&r->index, "id: %s\n%s", r->name.id.s, k->header);
 	if (shared != NULL)
 		buf_addf(&r->index, "content: %s\n", shared);
+	buf_add(&r->index, c->merge_header.p, c->merge_header.len);
 	buf_addc(&r->index, '\n');
 	for (i = 0; i < p->n_msg; i++)
 		if (c->content[p->msg[i].content].shared == (shared != NULL))
 			render_msg(c, p, i, serial, r);
-	render_seal(r, k->due);
+	render_seal(r, k->due, c->merge ? 2 : 1);
 	return (0);
 }

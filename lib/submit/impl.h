@@ -100,6 +100,12 @@ struct submit {
  */
 const char *route_vmta(struct submit *s, const struct target *t,
     const char *domain, struct verr *err);
+/* Take the next n turns of a pool; *ret_k: the first. 0 or -1. */
+int route_draw(struct submit *s, const struct conf_pool *p, uint64_t n,
+    uint64_t *ret_k, struct verr *err);
+/* The name of the VirtualMTA whose turn is number k. */
+const char *route_member(const struct submit *s, const struct conf_pool *p,
+    uint64_t k);
 /* The member of a pool whose turn is number k. */
 const struct conf_member *route_turn(const struct conf_pool *p, uint64_t k);
 

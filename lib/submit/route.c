@@ -63,16 +63,19 @@ route_turn(const struct conf_pool *p, uint64_t k)
 	return (&p->member[0]);
 }
 
-/* Draw a member. */
-static const char *
-route_draw(struct submit *s, const struct conf_pool *p, struct verr *err)
+int
+route_draw(struct submit *s, const struct conf_pool *p, uint64_t n,
+    uint64_t *ret_k, struct verr *err)
 {
 	char name[SPOOL_VMTA_MAX + 8];
-	uint64_t k;
 
 	(void)snprintf(name, sizeof(name), "pool.%s", p->name);
-	if (counter_add(s->sp, name, 1, &k, err) == -1)
-		return (NULL);
+	return (counter_add(s->sp, name, n, ret_k, err));
+}
+
+const char *
+route_member(const struct submit *s, const struct conf_pool *p, uint64_t k)
+{
 	return (conf_vmta_at(s->conf, route_turn(p, k)->vmta)->name);
 }
 
@@ -82,6 +85,7 @@ route_vmta(struct submit *s, const struct target *t, const char *domain,
 {
 	char key[SPOOL_VMTA_MAX + SPOOL_DOMAIN_MAX + 2];
 	struct share *h;
+	uint64_t k;
 
 	if (t->vmta != NULL)
 		return (t->vmta->name);
@@ -92,9 +96,9 @@ route_vmta(struct submit *s, const struct target *t, const char *domain,
 		(void)map_put(&s->open.share, key, h);
 	}
 	if (h->left == 0) {
-		h->vmta = route_draw(s, t->pool, err);
-		if (h->vmta == NULL)
+		if (route_draw(s, t->pool, 1, &k, err) == -1)
 			return (NULL);
+		h->vmta = route_member(s, t->pool, k);
 		h->left = SUBMIT_POOL_SHARE;
 	}
 	h->left--;

@@ -67,6 +67,50 @@ act_submit(struct spool *sp)
 	return (act_commit(sp, 1, false, true));
 }
 
+/* A merge: version 2, a template; all of it at the end, or part by part. */
+static int
+act_merge_of(struct spool *sp, bool parts)
+{
+	const struct commit_merge merge = { .vars = NULL };
+	struct commit *c = commit_new(sp);
+	char domain[32];
+	unsigned int i;
+	struct id id;
+	size_t k;
+	int rc = 0;
+
+	if (id_new(sp->sys, &id) == -1) {
+		commit_free(c);
+		return (verr_sys(&t_err, "no random numbers"));
+	}
+	k = commit_content(c, "Subject: [*to]\r\n\r\nx\r\n", 21);
+	commit_merge(c, &merge);
+	for (i = 0; i < 4 && rc == 0; i++) {
+		(void)snprintf(domain, sizeof(domain), "d%u.example", i / 2);
+		t_add(c, i % 2 == 0 ? "news" : "mail", domain, k, id.s, i);
+		t_add(c, i % 2 == 0 ? "news" : "mail", domain, k, id.s,
+		    i + 1000);
+		if (parts && i % 2 == 1)
+			rc = commit_write(c, &t_err);
+	}
+	if (rc == 0)
+		rc = commit_finish(c, &t_err);
+	commit_free(c);
+	return (rc);
+}
+
+static int
+act_merge(struct spool *sp)
+{
+	return (act_merge_of(sp, false));
+}
+
+static int
+act_write(struct spool *sp)
+{
+	return (act_merge_of(sp, true));
+}
+
 /* All or nothing; all of it when it was acknowledged. */
 static void
 judge_commit(struct spool *sp, bool acked)
@@ -228,6 +272,8 @@ static const struct row rows[] = {
 	{ "many queues", NULL, act_many, judge_commit, 24, true, 3 },
 	{ "shared content", NULL, act_shared, judge_commit, 8, true, 3 },
 	{ "submit id", NULL, act_submit, judge_submit, 2, true, 3 },
+	{ "merge", NULL, act_merge, judge_commit, 8, true, 3 },
+	{ "merge in parts", NULL, act_write, judge_commit, 8, true, 3 },
 	{ "deferral", prepare_one, act_defer, judge_defer, 2, false, 0 },
 	{ "finish", prepare_shared, act_finish, judge_finish, 8, false, 0 },
 	{ "space", prepare_space, act_space, judge_space, 20, false, 0 },

@@ -96,8 +96,8 @@ parse_alone(const struct buf *file)
 	uint64_t n = 0;
 	char *p;
 
-	if (batch_parse_first(buf_str(file), file->len, &n, &b.content_len) !=
-		0 ||
+	if (batch_parse_first(buf_str(file), file->len, &n, &b.content_len,
+		&b.h.merge) != 0 ||
 	    n > file->len)
 		return;
 	p = xmalloc(n + 1);
@@ -128,6 +128,8 @@ check_msg(struct batch *b, uint32_t msg, struct batch_txn *t)
 	FUZZ_CHECK(t->n == n && t->msg.msg == msg);
 	FUZZ_CHECK(id_valid(t->msg.msgid));
 	FUZZ_CHECK(strchr(t->msg.sender, '\n') == NULL);
+	for (i = 0; i < n; i++)
+		FUZZ_CHECK((t->rcpt[i].vars != NULL) == batch_header(b)->merge);
 	for (i = 0; i < n; i++)
 		FUZZ_CHECK(*t->rcpt[i].rcpt != '\0' &&
 		    strchr(t->rcpt[i].rcpt, '\n') == NULL);

@@ -78,6 +78,7 @@ test_source(void **state)
 	assert_int_equal(s.max_message_size, 1 << 20);
 	assert_false(s.allow_priority);
 	assert_true(s.allow_bsmtp);
+	assert_true(s.allow_mailmerge);
 	assert_true(s.reject_invalid_virtual_mta);
 	assert_true(conf_source_vmta_ok(&s, "alerts"));
 	assert_true(conf_source_vmta_ok(&s, "news"));
@@ -95,7 +96,9 @@ test_source(void **state)
 	conf_source(c, "pickup", &s);
 	assert_int_equal(s.max_message_size, 10 << 20);
 	assert_false(conf_source_vmta_ok(&s, "news"));
+	assert_false(s.allow_mailmerge);
 	conf_source(c, "192.0.2.9", &s);
+	assert_false(s.allow_mailmerge);
 	assert_int_equal(s.max_message_size, 2 << 20);
 	assert_false(s.allow_bsmtp);
 	assert_string_equal(s.default_virtual_mta, "");
