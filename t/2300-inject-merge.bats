@@ -333,12 +333,7 @@ sink_conf() {
 	merge -v
 	id=${lines[0]% *}
 	runq
-	iconf "host-name = other.example" >/dev/null
-	sed -i '1d' "$P/etc/vmta.conf"
-	sed -i "s/^host-name = mta.example.com//" "$P/etc/vmta.conf"
-	printf '%s\n' 'host-name = other.example' \
-		"domain '*' { smtp-hosts = {'[127.0.0.1]:$SINK_PORT'} }" \
-		>>"$P/etc/vmta.conf"
+	sed -i 's/^host-name = .*/host-name = other.example/' "$P/etc/vmta.conf"
 	runq --now
 	runq --now
 	[ "$(find "$SINK_DIR/store" -name '*.eml' | wc -l)" -ge 3 ]
@@ -482,4 +477,25 @@ sink_conf() {
 	wait "$pid" || rc=$?
 	equal 75 "$rc"
 	equal '' "$(batches)"
+}
+
+@test "MOVE: what waits of a merge is moved with its values" {
+	start_sink -s --reply 'rcpt first=2 450 later'
+	iconf "domain '*' { smtp-hosts = {'[127.0.0.1]:$SINK_PORT'}" \
+		"retry-recipients-after = 5h max-smtp-out = 1 }"
+	printf 'email,first\na@x.example,Ann\nb@x.example,B\\ob\nc@x.example,\n' \
+		>"$L"
+	merge --vmta a
+	runq
+	equal "2 of 2 recipients" "$(vqueue move --vmta a --to b)"
+	vmta-check spool
+	equal 'b b' "$(vqueue list --format csv --all | csv queue |
+		sed 's/.*\///' | xargs)"
+	vqueue retry-now --all
+	runq
+	equal 3 "$(sink_count messages)"
+	sink_strict
+	equal 'Hello .
+Hello Ann.
+Hello B\ob.' "$(cat "$SINK_DIR"/store/*.eml | tr -d '\r' | grep ^Hello | sort)"
 }

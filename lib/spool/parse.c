@@ -333,12 +333,19 @@ parse_header_line(struct batch *b, char *line)
 	return (0);
 }
 
-/* No control octets: injection never let one in, and no command may have it. */
+/*
+ * No control octets: injection never let one in, and no command may have it.
+ * TABs part the names and values of a merge.
+ */
 static bool
 parse_plain(const char *line)
 {
+	bool tabs = strncmp(line, "V ", 2) == 0 ||
+	    strncmp(line, "vars: ", 6) == 0;
+
 	for (; *line != '\0'; line++)
-		if ((unsigned char)*line < 0x20 || *line == 0x7f)
+		if (((unsigned char)*line < 0x20 && !(tabs && *line == '\t')) ||
+		    *line == 0x7f)
 			return (false);
 	return (true);
 }
