@@ -22,11 +22,11 @@ struct merging {
 	struct submit *s;
 	struct submit_merge *m;
 	struct rejects rejects;
-	char **cell;   /* the header: as it is written, */
-	char **name;   /* and as variables; NULL: none */
-	size_t n;      /* cells of the header, 0: not read yet */
-	size_t email;  /* which is the recipient */
-	size_t *from;  /* cell of each column that is submitted */
+	char **cell;  /* the header: as it is written, */
+	char **name;  /* and as variables; NULL: none */
+	size_t n;     /* cells of the header, 0: not read yet */
+	size_t email; /* which is the recipient */
+	size_t *from; /* cell of each column that is submitted */
 	size_t n_column;
 	struct merge_value *value;
 	int64_t row;

@@ -119,7 +119,7 @@ struct inject {
 	bool dedupe;
 	int undefined;	 /* enum submit_undefined */
 	int64_t preview; /* the number of a row; 0: none */
-	char **rest; /* operands */
+	char **rest;	 /* operands */
 	int nrest;
 	struct input in;
 };

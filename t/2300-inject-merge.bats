@@ -49,11 +49,11 @@ to_sink() {
 	runq
 }
 
-# sink_conf [LINES...]: a sink, and everything goes there.
+# sink_conf: a sink, and everything goes there.
 sink_conf() {
 	start_sink -s
 	iconf "domain '*' { smtp-hosts = {'[127.0.0.1]:$SINK_PORT'}" \
-		"max-smtp-out = 4 retry-after = 1s }" "$@"
+		"max-smtp-out = 4 retry-after = 1s }"
 }
 
 @test "a list: totals, one id, one template, a line of values each" {

@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define CSVREAD_FIELDS 4096	    /* of a row */
+#define CSVREAD_FIELDS 4096	       /* of a row */
 #define CSVREAD_ROW (16 * 1024 * 1024) /* octets of a row */
 
 struct csvread_cell {
@@ -34,7 +34,7 @@ struct csvread_opts {
 
 struct csvread {
 	struct csvread_opts opts;
-	struct buf text; /* the cells so far, each with a NUL */
+	struct buf text;	   /* the cells so far, each with a NUL */
 	size_t at[CSVREAD_FIELDS]; /* where they begin */
 	size_t n;
 	struct csvread_cell *cell;

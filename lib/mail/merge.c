@@ -132,8 +132,7 @@ multipart(struct merge *m, const char *p, const char *end,
 		stop = more ? next.line : end;
 		if (more && stop - d.next >= 2)
 			stop -= 2; /* its CRLF is the delimiter's */
-		if (entity(m, d.next, (size_t)(stop - d.next), here, err) ==
-		    -1)
+		if (entity(m, d.next, (size_t)(stop - d.next), here, err) == -1)
 			return (-1);
 		p = stop;
 		d = next;

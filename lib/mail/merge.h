@@ -88,8 +88,9 @@ const char *merge_undefined(const struct merge *m,
 
 /*
  * Append the message for these values, one for each column; *ret_header:
- * octets of its header. 0; -1 with err (VEX_DATA): a value cannot be where it lands (a line end in a
- * header, no address in an address field, NUL); out is as before then.
+ * octets of its header. 0; -1 with err (VEX_DATA): a value cannot be where it
+ * lands (a line end in a header, no address in an address field, NUL); out is
+ * as before then.
  */
 int merge_render(struct merge *m, const struct merge_env *env,
     const struct merge_value *value, struct buf *out, size_t *ret_header,

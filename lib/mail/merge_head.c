@@ -74,8 +74,7 @@ mhead_kind(const struct field *f)
 	for (i = 0; i < sizeof(mhead_names) / sizeof(mhead_names[0]); i++) {
 		name = mhead_names[i].name;
 		n = strlen(name);
-		if ((name[n - 1] == '-' ? f->name_len > n :
-					  f->name_len == n) &&
+		if ((name[n - 1] == '-' ? f->name_len > n : f->name_len == n) &&
 		    strncasecmp(f->name, name, n) == 0)
 			return (mhead_names[i].kind);
 	}
@@ -200,8 +199,7 @@ element_parse(struct merge *m, struct mfield *f, const char *p,
 		    true);
 	}
 	b->mailbox = b->phrase.active || b->addr.active;
-	mseq_literal(&b->literal, p,
-	    (size_t)((b->mailbox ? from : end) - p));
+	mseq_literal(&b->literal, p, (size_t)((b->mailbox ? from : end) - p));
 	if (b->mailbox && to < end)
 		mseq_literal(&box_new(f)->literal, to, (size_t)(end - to));
 	buf_release(&plain);
@@ -251,8 +249,7 @@ is_atoms(const char *p, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (p[i] == '\0' ||
-		    strchr("()<>@,;:\\\".[]", p[i]) != NULL)
+		if (p[i] == '\0' || strchr("()<>@,;:\\\".[]", p[i]) != NULL)
 			return (false);
 	return (true);
 }
@@ -344,8 +341,9 @@ verbatim(struct merge *m, size_t off, size_t n)
 		return;
 	}
 	m->field = xreallocarray(m->field, m->n_field + 1, sizeof(*m->field));
-	m->field[m->n_field++] =
-	    (struct mfield) { .kind = MFIELD_VERBATIM, .off = off, .n = n };
+	m->field[m->n_field++] = (struct mfield) { .kind = MFIELD_VERBATIM,
+		.off = off,
+		.n = n };
 }
 
 static void
@@ -510,8 +508,8 @@ fold_line(const char *p, size_t n, size_t from, size_t max, struct buf *out,
 	buf_add(out, p, n);
 	buf_add(out, "\r\n", 2);
 	if (i > MERGE_LINE_MAX || n > MERGE_LINE_MAX)
-		return (verr_set(err, VEX_DATA,
-		    "header line over %d octets", MERGE_LINE_MAX));
+		return (verr_set(err, VEX_DATA, "header line over %d octets",
+		    MERGE_LINE_MAX));
 	return (0);
 }
 
@@ -539,8 +537,7 @@ fold(struct merge *m, size_t from, size_t name, struct buf *out,
 
 	for (; p < end; p = nl + 1) {
 		nl = memchr(p, '\n', (size_t)(end - p));
-		over = over || (size_t)(nl - p) > max + 1 ||
-		    blank_line(p, nl);
+		over = over || (size_t)(nl - p) > max + 1 || blank_line(p, nl);
 	}
 	if (!over)
 		return (0);

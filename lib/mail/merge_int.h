@@ -155,14 +155,14 @@ void mtext_free(struct mtext *x);
 
 /* How a part is to be written this time. */
 struct mplan {
-	bool utf8;   /* in UTF-8, against its header */
+	bool utf8;	 /* in UTF-8, against its header */
 	const char *cte; /* its new name; NULL: as it was */
 	enum mime_cte as;
 };
 
 void mtext_plan(struct merge *m, const struct mtext *x, struct mplan *ret_p);
 /* Append header (unless it is the message itself) and body. */
-void mtext_render(struct merge *m, const struct mtext *x,
-    const struct mplan *p, struct buf *out);
+void mtext_render(struct merge *m, const struct mtext *x, const struct mplan *p,
+    struct buf *out);
 
 #endif

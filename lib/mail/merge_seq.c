@@ -94,8 +94,8 @@ placeholder(const char *p, const char *end)
 
 	if (name < end && *name == '*')
 		name++;
-	for (q = name; q < end && (size_t)(q - name) <= MERGE_NAME_MAX &&
-	     *q != ']';)
+	for (q = name;
+	     q < end && (size_t)(q - name) <= MERGE_NAME_MAX && *q != ']';)
 		q++;
 	if (q == end || *q != ']' ||
 	    !merge_name_valid(name, (size_t)(q - name)))
@@ -162,8 +162,7 @@ mitem_text(const struct merge *m, const struct mseq *s, const struct mitem *i,
 bool
 mitem_high(const struct merge *m, const struct mitem *i)
 {
-	return (i->var >= 0 && m->val[i->var].p != NULL &&
-	    m->val[i->var].high);
+	return (i->var >= 0 && m->val[i->var].p != NULL && m->val[i->var].high);
 }
 
 void

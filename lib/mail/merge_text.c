@@ -311,8 +311,9 @@ item_add(struct merge *m, const struct mtext *x, const struct mitem *it,
 		value_add(m, x, &m->val[it->var], !own, out);
 	else if (own && x->cte != MIME_QP)
 		buf_add(out, x->enc.p + it->enc_off, it->enc_n);
-	else if (!own || charset_encode(x->charset, x->seq.text.p + it->off,
-			     it->n, out) == -1)
+	else if (!own ||
+	    charset_encode(x->charset, x->seq.text.p + it->off, it->n, out) ==
+		-1)
 		buf_add(out, x->seq.text.p + it->off, it->n);
 }
 

@@ -12,9 +12,9 @@
 #include "mail/encode.h"
 #include "mail/word.h"
 
-#define WORD_MAX 75	  /* octets of an encoded word */
-#define WORD_FRAME 12	  /* `=?utf-8?Q?` and `?=` */
-#define WORD_LEAST 24	  /* no shorter ones for the sake of the first line */
+#define WORD_MAX 75   /* octets of an encoded word */
+#define WORD_FRAME 12 /* `=?utf-8?Q?` and `?=` */
+#define WORD_LEAST 24 /* no shorter ones for the sake of the first line */
 
 /* White space of a header, line ends too? */
 static bool
@@ -138,7 +138,8 @@ static bool
 is_q_literal(char c)
 {
 	return ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-	    (c >= 'A' && c <= 'Z') || (c != '\0' && strchr("!*+-/", c) != NULL));
+	    (c >= 'A' && c <= 'Z') ||
+	    (c != '\0' && strchr("!*+-/", c) != NULL));
 }
 
 /* Octets of p in Q. */
@@ -177,8 +178,7 @@ word_take(const char *p, size_t n, bool q, size_t room)
 		len = esc_utf8(p + took, n - took);
 		len = len == 0 ? 1 : len;
 		used += q_size(p + took, len);
-		if (took > 0 &&
-		    (q ? used : (took + len + 2) / 3 * 4) > room)
+		if (took > 0 && (q ? used : (took + len + 2) / 3 * 4) > room)
 			break;
 		took += len;
 	}

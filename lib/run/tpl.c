@@ -101,8 +101,8 @@ tpl_read(struct tpl *t, struct batch *b, const struct batch_msg *m,
 		return (verr_sys(err, "read content of %s", batch_file(b)));
 	ret_text->len = (size_t)got;
 	ret_text->p[ret_text->len] = '\0';
-	if ((uint64_t)got != m->size || map_hash(ret_text->p, ret_text->len) !=
-		m->hash)
+	if ((uint64_t)got != m->size ||
+	    map_hash(ret_text->p, ret_text->len) != m->hash)
 		return (verr_set(err, VEX_DATA,
 		    "template of %s does not fit its hash", batch_file(b)));
 	return (0);
@@ -209,12 +209,11 @@ tpl_values(struct tpl *t, const struct batch_header *h, const char *line,
 	(void)buf_room(&t->text, strlen(line) + 1); /* it stays where it is */
 	for (i = 0; i < n; i++) {
 		from = t->text.len;
-		if (line == NULL ||
-		    (rc = vars_next(&line, &t->text)) == -1)
+		if (line == NULL || (rc = vars_next(&line, &t->text)) == -1)
 			return (verr_set(err, VEX_DATA, "bad V line"));
-		t->value[i] = (struct merge_value) {
-			rc == 1 ? NULL : t->text.p + from, t->text.len - from
-		};
+		t->value[i] = (struct merge_value) { rc == 1 ? NULL :
+							       t->text.p + from,
+			t->text.len - from };
 	}
 	return (0);
 }
@@ -241,7 +240,8 @@ tpl_render(struct tpl *t, struct batch *b, const struct batch_txn *x,
 	if (m->envid != NULL)
 		(void)xtext_decode(m->envid, strlen(m->envid), &t->envid);
 	buf_clear(&t->msgid);
-	buf_addf(&t->msgid, "%s.%lu", m->msgid, (unsigned long)x->rcpt[0].index);
+	buf_addf(&t->msgid, "%s.%lu", m->msgid,
+	    (unsigned long)x->rcpt[0].index);
 	(void)snprintf(prio, sizeof(prio), "%d", h->prio);
 	env.date = stamp_mail(h->queued, date, sizeof(date));
 	env.schedule = stamp_acct(h->due, due);

@@ -80,10 +80,10 @@ size_t commit_content_take(struct commit *c, struct buf *b);
 
 /*
  * Add a recipient; all texts are copied. key NULL: key and message are those
- * of the call before (which succeeded, and no commit_write came between). Recipients of one message that
- * follow one another share its M line in each batch. 0, or -1 with VEX_DATA
- * when something in it cannot be stored (control bytes, bad names, ranges);
- * the commit is as before then.
+ * of the call before (which succeeded, and no commit_write came between).
+ * Recipients of one message that follow one another share its M line in each
+ * batch. 0, or -1 with VEX_DATA when something in it cannot be stored (control
+ * bytes, bad names, ranges); the commit is as before then.
  */
 int commit_rcpt(struct commit *c, const struct commit_key *key,
     const struct commit_msg *msg, const struct commit_rcpt *rcpt,

@@ -66,8 +66,8 @@ struct commit {
 	size_t n_rcpt;
 	size_t last_content;
 	struct commit_entry *last; /* of the last recipient; NULL: none */
-	size_t n_done; /* parts that commit_write has written */
-	struct finish *finish; /* what they were written with; NULL: none */
+	size_t n_done;		   /* parts that commit_write has written */
+	struct finish *finish;	   /* what they were written with; NULL: none */
 	bool merge;
 	struct buf merge_header; /* lines of a merge */
 	struct buf scratch, line;

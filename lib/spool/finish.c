@@ -557,7 +557,8 @@ finish_write(struct finish *f, struct commit *c, struct verr *err)
 int
 commit_finish(struct commit *c, struct verr *err)
 {
-	struct finish own, *f = c->finish != NULL ? c->finish : &own;
+	struct finish own = { .lock_fd = -1 };
+	struct finish *f = c->finish != NULL ? c->finish : &own;
 	int rc;
 
 	if (c->hash[0] != '\0' &&

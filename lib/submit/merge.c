@@ -212,7 +212,7 @@ template_end(struct submit_merge *m, struct verr *err)
 	struct submit_env env;
 
 	if (m->n_part > 0 ? template_parts(m, err) == -1 :
-		!m->begun && template_begin(m, err) == -1)
+			    !m->begun && template_begin(m, err) == -1)
 		return (-1);
 	if (message_end(&s->msg, err) == -1 ||
 	    header_control(s, &m->opts.env, &env, err) == -1)
@@ -389,8 +389,9 @@ column_variable(struct submit_merge *m, struct column *c, const char *name,
 	size_t i;
 
 	if (!merge_name_valid(name, strlen(name)))
-		return (verr_set(err, VEX_DATA, "no variable can be named "
-						"'%.70s'",
+		return (verr_set(err, VEX_DATA,
+		    "no variable can be named "
+		    "'%.70s'",
 		    name));
 	for (i = 0; i < n; i++)
 		if (strcasecmp(before[i], name) == 0)

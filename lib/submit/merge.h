@@ -4,8 +4,8 @@
  *
  *	m = submit_merge_new(s, &opts);
  *	submit_merge_data(m, bytes, n, &err);		the template
- *	submit_merge_columns(m, names, n, &err);	what values there will be
- *	submit_merge_rcpt(m, &rcpt, values, &err);	once a recipient
+ *	submit_merge_columns(m, names, n, &err);	what values there will
+ *be submit_merge_rcpt(m, &rcpt, values, &err);	once a recipient
  *	submit_merge_finish(m, &err);			all of it is durable
  *	submit_merge_free(m);
  *

@@ -45,14 +45,14 @@ struct submit_merge {
 	size_t n_column;
 	char **name; /* of the variables that are stored */
 	size_t n_name;
-	struct buf names; /* spool/vars.h */
+	struct buf names;	   /* spool/vars.h */
 	struct merge_value *value; /* of the row at hand */
 
 	/* what most rows have: that of the first without words of its own */
 	bool has_usual;
 	struct target target;
 	int prio;
-	size_t usual; /* number of its content */
+	size_t usual;	/* number of its content */
 	bool selecting; /* s->sel is at the usual sender */
 
 	/* the rows */

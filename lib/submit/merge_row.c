@@ -25,7 +25,7 @@ struct rowenv {
 	int prio;
 	struct addr from, alias;
 	const char *rcpt, *domain;
-	const char *sender; /* with VERP */
+	const char *sender;		/* with VERP */
 	size_t vmta, job, envid, parts; /* places in m->text */
 	size_t content;
 };

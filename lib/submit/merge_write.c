@@ -188,8 +188,7 @@ route_group(struct writer *w, size_t from, size_t to, struct verr *err)
 		w->ref[i].pool = t.vmta == NULL ? t.pool->name : NULL;
 		w->ref[i].vmta = t.vmta != NULL ?
 		    t.vmta->name :
-		    route_member(s, t.pool,
-			k + (i - from) / SUBMIT_POOL_SHARE);
+		    route_member(s, t.pool, k + (i - from) / SUBMIT_POOL_SHARE);
 	}
 	return (0);
 }

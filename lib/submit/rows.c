@@ -55,7 +55,7 @@ struct rows {
 	size_t memory;
 	bool spilled;
 	struct bucket *cur;
-	struct buf win;	 /* octets of cur from win_at on */
+	struct buf win; /* octets of cur from win_at on */
 	uint64_t win_at;
 };
 
@@ -167,8 +167,8 @@ int
 rows_add(struct rows *r, const struct row *row, struct verr *err)
 {
 	const char *domain = row->rcpt + row->domain;
-	struct bucket *b =
-	    &r->bucket[map_hash(domain, strlen(domain)) % ROWS_BUCKETS];
+	struct bucket
+	    *b = &r->bucket[map_hash(domain, strlen(domain)) % ROWS_BUCKETS];
 	struct head h = { .index = row->index,
 		.key = row->key,
 		.msg = row->msg,

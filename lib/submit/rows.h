@@ -22,12 +22,12 @@ struct row {
 	bool own;	/* target to parts are its own, else those of all */
 	bool held;	/* it waits for vmta-queue release */
 	int8_t prio;
-	uint16_t domain; /* where it begins in rcpt */
+	uint16_t domain;  /* where it begins in rcpt */
 	uint16_t content; /* number of its content */
-	uint64_t key;	 /* hash of what a batch has in common */
-	uint64_t msg;	 /* ... and a message */
-	uint64_t addr;	 /* hash of the address, in lower case */
-	int64_t due;	 /* 0: at once */
+	uint64_t key;	  /* hash of what a batch has in common */
+	uint64_t msg;	  /* ... and a message */
+	uint64_t addr;	  /* hash of the address, in lower case */
+	int64_t due;	  /* 0: at once */
 	const char *rcpt;
 	const char *vars;
 	const char *notify;

@@ -78,8 +78,7 @@ test_rows(void **state)
 		{ "\"a\r\"\nc\n", "1[a\r]3[c]" },
 		{ "a\"b,c\"\n", "1[a\"b|c\"]" },
 		{ " \"a\" ,b\n", "1[ \"a\" |b]" },
-		{ "\"a\"b,c\nd,e\n",
-		    "1!text after a closing quote;2[d|e]" },
+		{ "\"a\"b,c\nd,e\n", "1!text after a closing quote;2[d|e]" },
 		{ "\"a\" ,c\nd\n", "1!text after a closing quote;2[d]" },
 		{ "\xef\xbb\xbf"
 		  "a,b\n",
@@ -171,8 +170,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_delimiter),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_limits) };
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_limits) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return (cmocka_run_group_tests(tests, NULL, end));

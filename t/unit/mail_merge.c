@@ -109,8 +109,8 @@ static void
 test_syntax(void **state)
 {
 	static const struct t_case t[] = {
-		{ "plain", "\n[a] [B] [c]!\n", { "1", "2", "3" },
-		    "\n1 2 3!\n", NULL },
+		{ "plain", "\n[a] [B] [c]!\n", { "1", "2", "3" }, "\n1 2 3!\n",
+		    NULL },
 		{ "brackets", "\n[[a] [[[a] [] [ [[ ] a] [a\n", { "1" },
 		    "\n[a] [1 [] [ [ ] a] [a\n", NULL },
 		{ "no names", "\n[1] [_a] [a b] [a-b] [ a] [a ] [*] [**to]\n",
@@ -181,9 +181,8 @@ test_unstructured(void **state)
 		{ "LF in a value that is elsewhere", "X: [b]\n\n[a]\n",
 		    { "x\ny", "z" }, "X: z\n\nx\ny\n", NULL },
 		{ "never touched",
-		    "Received: from [a]\nContent-Language: [a]\n\n",
-		    { "x" }, "Received: from [a]\nContent-Language: [a]\n\n",
-		    NULL },
+		    "Received: from [a]\nContent-Language: [a]\n\n", { "x" },
+		    "Received: from [a]\nContent-Language: [a]\n\n", NULL },
 		{ "a line of blanks", "Subject: [b]\n [a]\n x\n\n",
 		    { "   ", "\xc3\xa4" }, "Subject: =?utf-8?B?w6Q=?=\n x\n\n",
 		    NULL },
@@ -228,7 +227,8 @@ test_address(void **state)
 		    { "b@x.example", "B" },
 		    "Cc: A <a@x.example>,\n \"B\" <b@x.example>, c@x\n\n",
 		    NULL },
-		{ "encoded name", "From: =?utf-8?Q?=5Bb=5D_x?= <n@x.example>\n\n",
+		{ "encoded name",
+		    "From: =?utf-8?Q?=5Bb=5D_x?= <n@x.example>\n\n",
 		    { NULL, "B\xc3\xb6" },
 		    "From: =?utf-8?B?QsO2IHg=?= <n@x.example>\n\n", NULL },
 		{ "a comment: as other fields", "To: [a] (x)\n\n",
@@ -258,7 +258,7 @@ test_structured(void **state)
 	RUN(t);
 }
 
-#define TXT(cs, cte) \
+#define TXT(cs, cte)                                                    \
 	"MIME-Version: 1.0\nContent-Type: text/plain; charset=" cs "\n" \
 	"Content-Transfer-Encoding: " cte "\n\n"
 
@@ -280,16 +280,17 @@ test_text(void **state)
 		    "Content-Transfer-Encoding: 8bit\n\n\xc3\xa4\n",
 		    NULL },
 		{ "latin 1", TXT("iso-8859-1", "8bit") "\xe4[a]\xfc\n",
-		    { "\xc3\xb6" },
-		    TXT("iso-8859-1", "8bit") "\xe4\xf6\xfc\n", NULL },
+		    { "\xc3\xb6" }, TXT("iso-8859-1", "8bit") "\xe4\xf6\xfc\n",
+		    NULL },
 		{ "what latin 1 has not",
 		    TXT("\"iso-8859-1\"; format=flowed", "8bit") "\xe4[a]\n",
 		    { "\xe2\x82\xac" },
-		    TXT("utf-8; format=flowed", "8bit")
-			"\xc3\xa4\xe2\x82\xac\n",
+		    TXT("utf-8; format=flowed",
+			"8bit") "\xc3\xa4\xe2\x82\xac\n",
 		    NULL },
 		{ "windows-1252 in quoted-printable",
-		    TXT("windows-1252", "quoted-printable") "=80 =5Ba=5D =\nx\n",
+		    TXT("windows-1252",
+			"quoted-printable") "=80 =5Ba=5D =\nx\n",
 		    { "\xe2\x82\xac=" },
 		    TXT("windows-1252", "quoted-printable") "=80=20=80=3D x\n",
 		    NULL },
@@ -304,8 +305,7 @@ test_text(void **state)
 		    TXT("utf-8", "quoted-printable") "[a]\n", { "x\ny\r\nz\r" },
 		    TXT("utf-8", "quoted-printable") "x\ny\nz\n\n", NULL },
 		{ "base64", TXT("utf-8", "base64") "W2FdIMOkCg==\n",
-		    { "\xc3\xb6" },
-		    TXT("utf-8", "base64") "w7Ygw6QK\n", NULL },
+		    { "\xc3\xb6" }, TXT("utf-8", "base64") "w7Ygw6QK\n", NULL },
 		{ "base64 without variables", TXT("utf-8", "base64") "w7YK\n",
 		    { "x" }, TXT("utf-8", "base64") "w7YK\n", NULL },
 		{ "unknown charset", TXT("x-none", "8bit") "[a]\n", { "x" },
@@ -342,7 +342,7 @@ test_text(void **state)
 	RUN(t);
 }
 
-#define MULTI(more) \
+#define MULTI(more)                                                   \
 	"Content-Type: multipart/mixed; boundary=\"b b\"\n" more "\n" \
 	"[a] is preamble\n--b b\n"
 
@@ -367,16 +367,33 @@ test_multipart(void **state)
 		    "--b--\n",
 		    NULL },
 		{ "nested, 7bit around",
-		    MULTI("Content-Transfer-Encoding: 7bit\n")
-		    "Content-Type: multipart/alternative; boundary=c\n\n"
-		    "--c\nContent-Type: text/plain; charset=utf-8\n\n"
-		    "\xc3\xa4[a]\n--c--\n--b b--\n",
+		    MULTI("Content-Transfer-Encoding: 7bit\n") "Content-Type: "
+							       "multipart/"
+							       "alternative; "
+							       "boundary=c\n\n"
+							       "--c\nContent-"
+							       "Type: "
+							       "text/plain; "
+							       "charset=utf-"
+							       "8\n\n"
+							       "\xc3\xa4[a]\n--"
+							       "c--\n--b b--\n",
 		    { "x" },
-		    MULTI("Content-Transfer-Encoding: 7bit\n")
-		    "Content-Type: multipart/alternative; boundary=c\n\n"
-		    "--c\nContent-Type: text/plain; charset=utf-8\n"
-		    "Content-Transfer-Encoding: quoted-printable\n\n"
-		    "=C3=A4x\n--c--\n--b b--\n",
+		    MULTI("Content-Transfer-Encoding: 7bit\n") "Content-Type: "
+							       "multipart/"
+							       "alternative; "
+							       "boundary=c\n\n"
+							       "--c\nContent-"
+							       "Type: "
+							       "text/plain; "
+							       "charset=utf-8\n"
+							       "Content-"
+							       "Transfer-"
+							       "Encoding: "
+							       "quoted-"
+							       "printable\n\n"
+							       "=C3=A4x\n--c--"
+							       "\n--b b--\n",
 		    NULL },
 		{ "a delimiter as value",
 		    MULTI("") "Content-Type: text/x\n\n[a]\n--b b--\n",
@@ -476,8 +493,8 @@ test_roundtrip(void **state)
 			buf_adds(&v, piece[seed >> 16 & 7]);
 		}
 		value[0] = buf_str(&v);
-		assert_int_equal(render("Subject: <[a]> \xc3\xb6 [b]\n\n", value,
-				     false, &out, &err),
+		assert_int_equal(render("Subject: <[a]> \xc3\xb6 [b]\n\n",
+				     value, false, &out, &err),
 		    0);
 		buf_clear(&text);
 		body = strstr(out.p, "\r\n\r\n");
@@ -491,10 +508,12 @@ test_roundtrip(void **state)
 		for (k = 0; k < text.len; k++)
 			if (text.p[k] == '\r' || text.p[k] == '\n')
 				memmove(text.p + k, text.p + k + 1,
-				    text.len-- - k), k--;
+				    text.len-- - k),
+				    k--;
 		assert_string_equal(text.p, want.p);
-		assert_int_equal(render(TXT("utf-8", "quoted-printable")
-					"x y [a] z\n[a]\n[b]",
+		assert_int_equal(render(TXT("utf-8",
+					    "quoted-printable") "x y [a] "
+								"z\n[a]\n[b]",
 				     value, false, &out, &err),
 		    0);
 		body = strstr(out.p, "\r\n\r\n") + 4;

@@ -818,9 +818,8 @@ main(void)
 		cmocka_unit_test(test_validators), TEST(test_roundtrip),
 		TEST(test_refused), TEST(test_grouping), TEST(test_shared),
 		TEST(test_states), TEST(test_space), TEST(test_damage),
-		TEST(test_merge), TEST(test_merge_damage),
-		TEST(test_foreign), TEST(test_directory_race),
-		TEST(test_many_queues) };
+		TEST(test_merge), TEST(test_merge_damage), TEST(test_foreign),
+		TEST(test_directory_race), TEST(test_many_queues) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return (cmocka_run_group_tests(tests, t_begin, t_end));
