@@ -68,7 +68,8 @@ charset_open(const char *name, size_t n)
 		memcpy(text, name, n);
 		text[n] = '\0';
 		if (strchr(text, '/') != NULL)
-			return (NULL); /* a suffix of iconv's, TRANSLIT and the like */
+			return (NULL); /* a suffix of iconv's, TRANSLIT and the
+					  like */
 		c.to_utf8 = iconv_open("UTF-8", text);
 		if (c.to_utf8 == CHARSET_NONE)
 			return (NULL);
