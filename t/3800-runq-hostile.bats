@@ -326,7 +326,7 @@ ends() {
 }
 
 @test "V19: TERM to a run that has just begun, and to one of three workers" {
-	local i
+	local i rc
 	start_sink
 	rconf1
 	send a@x.example
@@ -334,7 +334,9 @@ ends() {
 		start_runq --daemon --workers 3
 		kill -s TERM "$RUNQ_PID" || true
 		# it may not have got as far as to take it
-		ended "$RUNQ_PID" || [ $? = 143 ] || fail "exit $?"
+		rc=0
+		ended "$RUNQ_PID" || rc=$?
+		[ $rc = 0 ] || [ $rc = 143 ] || fail "exit $rc"
 	done
 	# a caller that ignores SIGCHLD: the end of workers is seen all the same
 	timeout 60 env --ignore-signal=CHLD "$P/bin/vmta-runq" --workers 3
@@ -442,7 +444,9 @@ ends() {
 	all_final $n
 	sink_log msg | grep 'reply=2' | field rcpt | sort >"$R"
 	equal $n "$(sort -u "$R" | wc -l)" 'recipients that arrived'
-	[ $(($(wc -l <"$R") - n)) -le $((8 * kills)) ] ||
+	# 8 queues of 2 connections, and of each the messages of one group of
+	# results (50 ms of 5 ms each); the stated window is 256
+	[ $(($(wc -l <"$R") - n)) -le $((160 * kills)) ] ||
 		fail "$(($(wc -l <"$R") - n)) doubled"
 }
 
