@@ -111,13 +111,14 @@ mseq_parse(struct merge *m, struct mseq *s, const char *p, size_t n,
 	size_t len;
 
 	while ((q = memchr(q, '[', (size_t)(end - q))) != NULL) {
-		if (q - start >= 2 && q[-1] == '!' && q[-2] == '<') {
-			q++; /* a conditional comment */
-		} else if (q + 1 < end && q[1] == '[') {
+		/* `<![` begins a conditional comment */
+		bool comment = q - start >= 2 && q[-1] == '!' && q[-2] == '<';
+
+		if (!comment && q + 1 < end && q[1] == '[') {
 			seq_add(s, p, (size_t)(q + 1 - p), -1);
 			s->active = true;
 			p = q += 2;
-		} else if ((len = placeholder(q, end)) > 0) {
+		} else if (!comment && (len = placeholder(q, end)) > 0) {
 			seq_add(s, p, (size_t)(q - p), -1);
 			seq_add(s, q, len,
 			    var_number(m, q + 1, len - 2, header));

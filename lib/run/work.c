@@ -405,15 +405,16 @@ static bool
 work_take_from(struct worker *w, struct work *k, const struct work_want *want,
     struct txn *t)
 {
+	struct work_want one = *want;
 	struct verr err = VERR_INIT;
 	uint32_t slot[WORK_SLOTS], n, i, first;
 
 	first = work_find(w, k, want->source, want->own);
 	if (first == k->n)
 		return (false);
-	n = work_gather(w, k, first, want, slot);
 	if (batch_header(k->batch)->merge)
-		n = 1; /* each has a message of its own */
+		one.max = 1; /* each has a message of its own */
+	n = work_gather(w, k, first, &one, slot);
 	t->work = k;
 	if (batch_load(k->batch, slot, n, &t->b, &err) == -1 ||
 	    work_message(w, t, &err) == -1) {

@@ -550,7 +550,8 @@ worker_end(struct worker *w)
 	sigset_t all;
 	size_t i;
 
-	/* what comes now finds nothing to stop, and must not look like a crash */
+	/* what comes now finds nothing to stop, and must not look like a crash
+	 */
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_BLOCK, &all, NULL);
 	live_remove(w);

@@ -78,7 +78,7 @@ struct commit {
 
 /* commit.c */
 void part_free(struct part *p);
-void entry_free(void *entry);
+void entry_free(void *arg);
 
 /* Undo what commit_write did; NULL is legal. */
 void finish_drop(struct finish *f);

@@ -29,7 +29,7 @@ struct head {
 	uint64_t key, msg, addr;
 	int64_t due;
 	uint16_t domain, content;
-	int8_t prio;
+	uint8_t prio;
 	uint8_t own, held;
 };
 

@@ -21,7 +21,7 @@ struct row {
 	uint32_t index; /* rcptIndex */
 	bool own;	/* target to parts are its own, else those of all */
 	bool held;	/* it waits for vmta-queue release */
-	int8_t prio;
+	uint8_t prio;
 	uint16_t domain;  /* where it begins in rcpt */
 	uint16_t content; /* number of its content */
 	uint64_t key;	  /* hash of what a batch has in common */
