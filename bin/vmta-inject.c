@@ -391,7 +391,7 @@ inject_args(struct inject *j, struct cli *cli, int argc, char **argv,
 	int id;
 
 	if (inject_is_sendmail(argv[0])) {
-		cli_init(cli, &inject_sendmail, argc, argv);
+		*cli = (struct cli) { .tool = &inject_sendmail };
 		if (inject_sendmail_args(j, argc, argv, err) == -1)
 			return (-1);
 		return (j->mode == 'i');

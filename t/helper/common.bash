@@ -159,6 +159,25 @@ need_command() {
 	done
 }
 
+# need_plain WHY: not where a sanitizer takes memory, or time, of its own.
+need_plain() {
+	case $BUILD in
+	*/asan | */cov | */int) skip "not with sanitizers: $1" ;;
+	esac
+}
+
+# leaks_unseen: LeakSanitizer cannot work under strace, and what a library
+# loses when it fails is not ours.
+leaks_unseen() {
+	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+}
+
+need_strace() {
+	need_command strace
+	strace -qq -e trace=none true 2>/dev/null || skip "strace is not allowed"
+	leaks_unseen
+}
+
 need_user() {
 	getent passwd "$1" >/dev/null || skip "needs the user $1"
 }
