@@ -371,6 +371,27 @@ ends() {
 	equal 0 "$(sink_count lost)"
 }
 
+@test "V22: more hosts than descriptors: each queue has its turn" {
+	local i domains=() listen=(-l 127.3.0.1:0)
+	leaks_unseen
+	need_command prlimit
+	for i in $(seq 2 60); do
+		listen+=(-l "127.3.0.$i:=")
+	done
+	start_sink "${listen[@]}" --delay 'mail 20'
+	for i in $(seq 60); do
+		domains+=("d$i.example")
+		echo "domain 'd$i.example' { smtp-hosts = '[127.3.0.$i]:$SINK_PORT' }"
+	done >"$R"
+	echo "virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example' }" |
+		cat - "$R" | rconf 'max-smtp-out = 20'
+	send_many 1 240 "${domains[@]}"
+	timeout 60 prlimit --nofile=96:96 "$P/bin/vmta-runq" 3>&- 4>&-
+	settled
+	all_final 240
+	sink_strict
+}
+
 @test "V22: without memory for its threads nothing is sent: 75" {
 	need_plain 'memory is limited'
 	local mib code

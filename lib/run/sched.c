@@ -266,6 +266,13 @@ sched_open(struct worker *w, struct queue *q)
 	return (true);
 }
 
+/* Does a limit hold q back that all queues share? */
+static bool
+sched_is_total(const struct queue *q)
+{
+	return (q->limited == LIMIT_TOTAL_CONNS || q->limited == LIMIT_FILES);
+}
+
 /* Connections for q, as many as it should and may have. */
 static void
 sched_connect(struct worker *w, struct queue *q, size_t *budget)
@@ -281,8 +288,7 @@ sched_connect(struct worker *w, struct queue *q, size_t *budget)
 		return;
 	if (q->limited == LIMIT_VMTA_CONNS)
 		share_wait(w, q);
-	else if (q->limited == LIMIT_TOTAL_CONNS &&
-	    q->n_starting + q->n_ready == 0) {
+	else if (sched_is_total(q) && q->n_starting + q->n_ready == 0) {
 		queue_wait_slot(w, q);
 		sess_evict(w, NULL);
 	}
@@ -381,7 +387,6 @@ sched_run(struct worker *w)
 	unsigned int n;
 
 	w->total_waits = false;
-
 	sched_lookers(w);
 	last = TAILQ_LAST(&w->hungry, queue_list);
 	end = last == NULL || w->stopping;
@@ -393,9 +398,8 @@ sched_run(struct worker *w)
 		if (q->woken && q->line != &w->hungry)
 			share_used(w, q, q->n_starting > n);
 		w->total_waits = w->total_waits ||
-		    (q->limited == LIMIT_TOTAL_CONNS && q->line == &w->hungry);
-		end = end || q->limited == LIMIT_TOTAL_CONNS ||
-		    q->limited == LIMIT_FILES;
+		    (sched_is_total(q) && q->line == &w->hungry);
+		end = end || sched_is_total(q);
 	}
 	if (budget == 0 ||
 	    (!TAILQ_EMPTY(&w->lookers) && w->n_lookup < SCHED_LOOKUPS &&

@@ -92,7 +92,7 @@ struct worker {
 	bool complained_live;
 	bool want_r;	  /* an acct-file takes records of reception */
 	bool full_look;	  /* look at everything again */
-	bool total_waits; /* total-max-smtp-out holds a queue back */
+	bool total_waits; /* a limit of all queues holds one back */
 	bool owned;	  /* something, in this round */
 	bool announced;	  /* the trigger said something */
 	bool stopping;	  /* finish what is in flight, start nothing */
