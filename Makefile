@@ -7,6 +7,8 @@
 #	make check		the quick tests, and lint
 #	make lint asan cov	what .ci/run runs beside the tests; coverage
 #	make fuzz		libFuzzer, FUZZ_TIME=60 seconds a target of t/fuzz/
+#	make crash		kills, faults, full disks and power failures, all
+#				of them (make test has a sample)
 #	make valgrind int	the fuzz corpora and unit tests under memcheck,
 #				and with clang's integer sanitizer
 #	make format		clang-format everything
@@ -198,7 +200,7 @@ deps-lint:
 # These need packages before anything is built: hence the second make.
 
 .PHONY: demo test check quick asan cov mutants peers run-tests
-.PHONY: fuzz valgrind int run-int
+.PHONY: fuzz valgrind int run-int crash
 demo: deps-build
 	@$(MAKE) all helpers
 	@VMTA_BUILD=$(CURDIR)/$B share/demo/run
@@ -225,6 +227,13 @@ run-tests:
 asan: deps-test peers
 	@$(MAKE) V=asan test-programs
 	@$(MAKE) V=asan run-tests
+
+CRASH := $(sort $(wildcard t/81*.bats t/3450-*.bats t/crash/*.bats))
+CRASH_UNIT = $(patsubst %.c,$B/%,$(sort $(wildcard t/crash/*.c)))
+crash: deps-test
+	@$(MAKE) test-programs
+	@VMTA_CRASH_FULL=1 VMTA_KILLS=50 VMTA_TEST_LIMIT=3600 \
+	    $(MAKE) TEST_FILES="$(CRASH_UNIT) $(CRASH)" run-tests
 
 # FUZZ_ONLY="reply conf": only these targets.
 FUZZ_TIME ?= 60

@@ -11,7 +11,9 @@
  * for records that have no reservation (t, tq, r) while the disk is full.
  * Where the file system knows no fallocate, statvfs is asked instead, which
  * is a look and not a promise. What is allocated and not used is given back
- * when the segment is retired.
+ * when the segment is retired. A segment that cannot have DRAIN_ROOM at once
+ * is not begun: on a full disk it would hold the records of what was looked
+ * at and have no room for a single result, so that nothing ever became free.
  *
  * Faults:
  * - A write that fails for want of space is repeated, at the same offset,
@@ -47,6 +49,8 @@
 
 /* Room is taken in steps of this, and so much is always ahead. */
 #define ROOM_STEP ((uint64_t)1024 * 1024)
+/* What a fresh segment has for reservations: 256 of them. */
+#define DRAIN_ROOM ((uint64_t)256 * RECORD_MAX)
 /* Fresh segments in a row that may fail before the journal does. */
 #define ABANDON_MAX 3
 
@@ -136,7 +140,10 @@ segment_room(struct sys *sys, struct segment *s, uint64_t need)
 	return (0);
 }
 
-/* Write the header row of a new segment; file and name become durable. */
+/*
+ * Write the header row of a new segment, take its room; file and name become
+ * durable.
+ */
 static int
 segment_begin(struct journal *j, struct segment *s)
 {
@@ -147,7 +154,9 @@ segment_begin(struct journal *j, struct segment *s)
 	rc = sys_pwrite_all(j->sys, s->fd, b.p, b.len, 0);
 	s->size = b.len;
 	buf_release(&b);
-	if (rc == -1 || j->sys->fsync(j->sys, s->fd) == -1 ||
+	if (rc == -1 ||
+	    segment_room(j->sys, s, s->size + DRAIN_ROOM) == -1 ||
+	    j->sys->fsync(j->sys, s->fd) == -1 ||
 	    j->sys->fsync(j->sys, j->sp->acct_fd) == -1)
 		return (-1);
 	return (0);
