@@ -133,7 +133,7 @@ senders() {
 	} >"$S"
 	stream
 	equal '0 x@x.example 1 y@x.example' "$(rcpts | xargs)"
-	equal 0 "$(mail | grep -acE '^(Status|X-Status|Content-L|Lines|X-[UMI])')"
+	equal 0 "$(mail | grep -acE '^(Status|X-Status|Content-L.*|Lines|X-[UMI].*):')"
 	equal 1 "$(mail | grep -ac '^X-Statuses: kept')"
 }
 
@@ -175,7 +175,7 @@ senders() {
 
 @test "what does not go together" {
 	refused 64 'needs -t' --mbox </dev/null
-	refused 64 'needs -t' --mbox --bsmtp -t </dev/null
+	refused 64 'do not go with --bsmtp' --mbox --bsmtp -t </dev/null
 	refused 64 'do not go with --merge' --mbox -t --merge x </dev/null
 	refused 64 'need --bsmtp, --mbox or --merge' --rejects "$R" a@x.example
 	# what the source may not do is refused message by message
@@ -228,10 +228,9 @@ queued() {
 }
 
 # bats test_tags=slow
-@test "20,000 messages, and one of 30 MB: memory does not grow with them" {
+@test "20,000 messages: memory does not grow with them" {
 	need_plain memory
 	need_command prlimit
-	printf '%s\n' 'max-message-size = 100M' >>"$P/etc/vmta.conf"
 	mbox 20000 >"$S"
 	run prlimit --as=200000000 "$P/bin/vmta-inject" --mbox -t "$S"
 	equal 0 "$status" "$output"
