@@ -96,7 +96,7 @@ one() {
 	sink_strict
 }
 
-@test "nobody has a value of somebody else's" {
+@test "V03: nobody has a value of somebody else's" {
 	sink_conf
 	printf '%s\n' 'XMRG FROM:<s@y.example>' 'XDFN n="a" code="secret"' \
 		'RCPT TO:<a@x.example>' 'RCPT TO:<a2@x.example>' 'XDFN n="b"' \
@@ -246,7 +246,7 @@ refused_merge() {
 }
 
 # bats test_tags=slow
-@test "what is wrong with all of it: one line, and it is read over" {
+@test "V03: what is wrong with all of a merge: one line, and no part is a command" {
 	local x='XMRG FROM:<s@y.example>\n' r='RCPT TO:<a@x.example>\n'
 	local evil='MAIL FROM:<evil@x.example>\nRCPT TO:<evil@x.example>\n.\n'
 	refused_merge 1 'XMRG without FROM:' "XMRG\nXDFN a=1\n${r}XPRT 1\n${evil}XPRT 2 LAST\n$evil"
