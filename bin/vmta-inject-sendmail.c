@@ -128,6 +128,9 @@ inject_sendmail_args(struct inject *j, int argc, char **argv, struct verr *err)
 		    ":A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx")) != -1)
 		if (sendmail_option(j, c, optarg, err) == -1)
 			return (-1);
+	/* SMTP has its own end of a message, and dots of lines are stuffed */
+	if (j->mode == 's')
+		j->dot_ends = false;
 	j->env.full_name = j->full_name;
 	j->rest = argv + optind;
 	j->nrest = argc - optind;

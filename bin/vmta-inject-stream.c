@@ -1,5 +1,6 @@
 /*
- * vmta-inject --bsmtp: files, or standard input, through a submit_stream.
+ * vmta-inject --bsmtp and --mbox: files, or standard input, through a
+ * submit_stream.
  *
  * Where it is broken off (a signal, a full disk) what was accepted until then
  * is durable, and the totals say how much; the exit code is not 0 or 1, and a
@@ -115,7 +116,7 @@ stream_run(struct stream *t, struct verr *err)
 	for (i = 0; i < j->nrest && rc == 0; i++)
 		rc = stream_file(t, j->rest[i], err);
 	if (rc != 0 && j->all_or_nothing)
-		submit_discard(t->s);
+		submit_stream_drop(t->st);
 	if (rc == 0)
 		return (submit_stream_finish(t->st, err));
 	if (rc == INPUT_STOP && submit_stream_finish(t->st, err) == -1)
@@ -165,6 +166,7 @@ inject_stream(struct inject *j, struct submit *s, const struct cli *cli)
 	struct stream t = { .j = j, .s = s };
 	struct submit_stream_opts o = {
 		.env = j->env,
+		.mbox = j->mbox,
 		.all_or_nothing = j->all_or_nothing,
 		.reject = stream_reject,
 		.arg = &t,
@@ -172,7 +174,14 @@ inject_stream(struct inject *j, struct submit *s, const struct cli *cli)
 	struct verr err = VERR_INIT;
 	int rc;
 
-	if (submit_bsmtp_ok(s, &err) == -1 || stream_look(j, &err) == -1 ||
+	if (j->sender != NULL) {
+		if (inject_addr(s, "sender", j->sender, ADDR_SENDER, &j->from,
+			&err) == -1)
+			return (cli_fail(cli, &err));
+		o.env.from = &j->from;
+	}
+	if ((j->bsmtp && submit_bsmtp_ok(s, &err) == -1) ||
+	    stream_look(j, &err) == -1 ||
 	    rejects_open(&t.rejects, j->rejects, &err) == -1)
 		return (cli_fail(cli, &err));
 	t.st = submit_stream_new(s, &o);

@@ -33,6 +33,7 @@ enum {
 	O_HOLD,
 	O_SEED,
 	O_BSMTP,
+	O_MBOX,
 	O_ALL,
 	O_REJECTS,
 	O_MERGE,
@@ -59,6 +60,7 @@ static const struct cli_opt inject_opts[] = {
 	{ NULL, 't', NULL, "recipients from To, Cc and Bcc too", O_HEADER },
 	{ NULL, 'v', NULL, "print id and recipients of messages", O_VERBOSE },
 	{ "bsmtp", 0, NULL, "read batch SMTP from FILEs", O_BSMTP },
+	{ "mbox", 0, NULL, "read messages from the mboxes FILE", O_MBOX },
 	{ "merge", 0, "LIST", "a message for each row of this CSV file",
 	    O_MERGE },
 	{ "email-column", 0, "NAME", "its column of recipients (email)",
@@ -79,6 +81,7 @@ static const struct cli_opt inject_opts[] = {
 static const struct cli_tool inject_tool = { "vmta-inject",
 	"[OPTION ...] [RCPT ...] < message\n"
 	"       vmta-inject --bsmtp [OPTION ...] [FILE ...]\n"
+	"       vmta-inject --mbox -t [OPTION ...] [FILE ...]\n"
 	"       vmta-inject --merge LIST [OPTION ...] < template",
 	"put mail into the spool", inject_opts };
 
@@ -178,6 +181,9 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 	case O_BSMTP:
 		j->bsmtp = true;
 		break;
+	case O_MBOX:
+		j->mbox = true;
+		break;
 	case O_ALL:
 		j->all_or_nothing = true;
 		break;
@@ -207,13 +213,18 @@ inject_usage(const struct inject *j, struct verr *err)
 	    (j->sender != NULL || j->from_header || j->env.envid != NULL))
 		return (verr_set(err, VEX_USAGE,
 		    "-f, -t and --envid do not go with --bsmtp"));
-	if (j->merge != NULL && (j->bsmtp || j->from_header || j->nrest > 0))
+	if (j->mbox && (j->bsmtp || !j->from_header))
+		return (verr_set(err, VEX_USAGE,
+		    "--mbox needs -t, and does not go with --bsmtp"));
+	if (j->merge != NULL &&
+	    (j->bsmtp || j->mbox || j->from_header || j->nrest > 0))
 		return (verr_set(err, VEX_USAGE,
 		    "--bsmtp, -t and recipients do not go with --merge"));
-	if (!j->bsmtp && j->merge == NULL &&
+	if (!j->bsmtp && !j->mbox && j->merge == NULL &&
 	    (j->all_or_nothing || j->rejects != NULL))
 		return (verr_set(err, VEX_USAGE,
-		    "--all-or-nothing and --rejects need --bsmtp or --merge"));
+		    "--all-or-nothing and --rejects need --bsmtp, --mbox or "
+		    "--merge"));
 	if (j->merge == NULL &&
 	    (j->dedupe || j->delimiter != '\0' || j->email_column != NULL ||
 		j->undefined != 0 || j->preview != 0))
@@ -229,56 +240,6 @@ inject_durable(void *arg, const char *id, size_t rcpts)
 {
 	(void)arg;
 	(void)printf("%s %zu\n", id, rcpts);
-}
-
-/* An address from the command line, in what is said about it. */
-int
-inject_addr(const struct submit *s, const char *what, const char *text,
-    enum addr_kind kind, struct addr *ret_a, struct verr *err)
-{
-	struct buf b = BUF_INIT;
-
-	if (submit_addr(s, text, strlen(text), kind, ret_a, err) == 0)
-		return (0);
-	esc_line(&b, text, strlen(text) < 300 ? strlen(text) : 300);
-	(void)verr_prefix(err, "%s '%s'", what, buf_str(&b));
-	buf_release(&b);
-	return (-1);
-}
-
-/* The recipients that are operands. */
-static int
-inject_rcpts(const struct inject *j, struct submit *s, struct verr *err)
-{
-	struct submit_rcpt r = { .notify = j->notify };
-	struct addr a;
-	int i;
-
-	for (i = 0; i < j->nrest; i++) {
-		if (inject_addr(s, "recipient", j->rest[i], ADDR_RCPT, &a,
-			err) == -1)
-			return (-1);
-		r.smtp = a.smtp;
-		r.domain = addr_domain(&a);
-		if (submit_rcpt(s, &r, err) == -1)
-			return (-1);
-	}
-	return (0);
-}
-
-/* Standard input to its end. */
-static int
-inject_content(struct inject *j, struct submit *s, struct verr *err)
-{
-	ssize_t n;
-
-	while ((n = input_read(&j->in, STDIN_FILENO, -1, err)) > 0)
-		if (submit_data(s, j->in.p, (size_t)n, err) == -1)
-			return (-1);
-	if (n == INPUT_STOP)
-		return (verr_set(err, VEX_TEMP,
-		    "ended by a signal: nothing was accepted"));
-	return ((int)n);
 }
 
 /* The single message. */
@@ -320,7 +281,7 @@ inject_submit(struct inject *j, struct submit *s, const struct conf *c,
 	if (input_init(&j->in, &err) == -1 ||
 	    (j->key != NULL && submit_key(s, j->key, &err) == -1))
 		return (cli_fail(cli, &err));
-	if (j->bsmtp)
+	if (j->bsmtp || j->mbox)
 		return (inject_stream(j, s, cli));
 	if (j->merge != NULL)
 		return (inject_merge(j, s, cli));

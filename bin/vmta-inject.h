@@ -112,7 +112,7 @@ struct inject {
 	const char *full_name;
 	bool dot_ends, users; /* as sendmail has them */
 	bool from_header;     /* -t */
-	bool bsmtp, all_or_nothing, verbose;
+	bool bsmtp, mbox, all_or_nothing, verbose;
 	const char *merge;	  /* the list; NULL: no merge */
 	const char *email_column; /* NULL: `email` */
 	char delimiter;		  /* 0: a comma */
@@ -124,12 +124,18 @@ struct inject {
 	struct input in;
 };
 
+/* vmta-inject-message.c */
+
 /* An address, or a message that names it. 0 or -1. */
 int inject_addr(const struct submit *s, const char *what, const char *text,
     enum addr_kind kind, struct addr *ret_a, struct verr *err);
+/* The recipients that are operands. 0 or -1. */
+int inject_rcpts(const struct inject *j, struct submit *s, struct verr *err);
+/* Standard input to its end: the message. 0 or -1. */
+int inject_content(struct inject *j, struct submit *s, struct verr *err);
 /* --merge: template, list, totals; the exit code. */
 int inject_merge(struct inject *j, struct submit *s, const struct cli *cli);
-/* --bsmtp: all files, the totals on standard output; the exit code. */
+/* --bsmtp, --mbox: all files, the totals on standard output; the exit code. */
 int inject_stream(struct inject *j, struct submit *s, const struct cli *cli);
 
 #endif

@@ -73,37 +73,12 @@ teardown() {
 	equal 2 "$(rcpts | grep -c 'a@x.example')"
 }
 
-@test "mail merge is refused, and no content of it is a command" {
-	{
-		printf 'XMRG FROM:<a@sender.example>\nXDFN name="x"\n'
-		printf 'RCPT TO:<b@x.example>\nXPRT 1 LAST\nSubject: t\n\n'
-		printf 'MAIL FROM:<evil@x.example>\nRCPT TO:<evil@x.example>\n'
-		printf 'DATA\n\nsmuggled\n.\n'
-		bsmtp 1
-	} >"$S"
-	run --separate-stderr inject --bsmtp --rejects "$R" "$S"
-	equal 1 "$status"
-	equal 'accepted 1 rejected 1 suppressed 0' "$output"
-	grep -q 'mail merge is not in this version' "$R"
-	refute grep -rq evil "$P/spool/queue"
-}
-
 @test "none accepted: 65" {
 	printf 'MAIL FROM:<>\nRCPT TO:<bad>\nDATA\nx: y\n\n.\n' >"$S"
 	run --separate-stderr inject --bsmtp "$S"
 	equal 65 "$status"
 	equal 'accepted 0 rejected 1 suppressed 0' "$output"
 	equal '' "$(batches)"
-}
-
-@test "the XMRG family is answered as a refused transaction" {
-	printf 'XACK OFF\nXMRG FROM:<a@y.example>\nXDFN x="y"\nRCPT TO:<a@x.example>\nXPRT 1 LAST\nSubject: x\n\nhi\n.\n' >"$S"
-	bsmtp 1 >>"$S"
-	run --separate-stderr inject --bsmtp --rejects "$R" "$S"
-	equal 1 "$status"
-	equal "$S:1" "$(cut -d : -f 1,2 "$R" | head -n 1)"
-	equal 1 "$(mail | grep -c '^Subject: number 1')"
-	equal 1 "$(mail | grep -c '^Subject')"
 }
 
 @test "all or nothing: one commit, or nothing and 65" {

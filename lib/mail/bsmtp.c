@@ -12,6 +12,10 @@
  * sense of RFC 5321 4.5.2. CR alone is no line end anywhere. A stream that
  * ends inside a message refuses it: it may have been cut off.
  *
+ * Mail merges (XMRG) are transactions like others, with variables before the
+ * recipients and several messages, the parts, instead of one (mail/xmrg.h).
+ * XACK asks for what is never done here: nobody is answered.
+ *
  * Memory: one command line, and one transaction up to the caller's limits.
  * Commands are a table; a function each.
  */
@@ -32,14 +36,16 @@ struct bsmtp {
 	uint64_t lineno; /* of the line that is being read */
 	struct buf line; /* command line, as far as it was read */
 	bool overlong;	 /* the rest of the command line is dropped */
-	bool open;	 /* MAIL was accepted */
+	bool open;	 /* MAIL or XMRG was accepted */
 	bool dead;	 /* refused: read over what belongs to it */
 	bool in_data;
+	bool more; /* a part is read, and others follow */
 	enum data_pos pos;
 	struct bsmtp_txn txn;
 	struct bsmtp_rcpt *rcpt; /* pointers are set when it is complete */
 	size_t rcpt_cap;
 	struct buf text; /* strings of the recipients, NUL-ended, in order */
+	struct xmrg *merge; /* of txn.merge; NULL: there was none yet */
 };
 
 struct bsmtp *
@@ -62,6 +68,7 @@ bsmtp_free(struct bsmtp *b)
 	buf_release(&b->line);
 	buf_release(&b->text);
 	buf_release(&b->txn.data);
+	xmrg_free(b->merge);
 	free(b->rcpt);
 	free(b);
 }
@@ -70,7 +77,10 @@ bsmtp_free(struct bsmtp *b)
 static void
 reset(struct bsmtp *b)
 {
-	b->open = b->dead = b->in_data = false;
+	b->open = b->dead = b->in_data = b->more = false;
+	if (b->txn.merge != NULL)
+		xmrg_reset(b->merge);
+	b->txn.merge = NULL;
 	b->txn.n_rcpt = b->txn.n_bad = 0;
 	buf_clear(&b->text);
 	buf_clear(&b->txn.data);
@@ -84,6 +94,8 @@ refuse(struct bsmtp *b, uint64_t line, const char *why)
 		b->opts.refuse(b->opts.arg, true, line, why);
 	b->dead = true;
 	buf_clear(&b->txn.data);
+	if (b->txn.merge != NULL)
+		xmrg_reset(b->merge);
 }
 
 /* A transaction that was begun is given up by what follows. */
@@ -91,7 +103,9 @@ static void
 abandon(struct bsmtp *b)
 {
 	if (b->open)
-		refuse(b, b->txn.line, "transaction without DATA");
+		refuse(b, b->txn.line,
+		    b->txn.merge != NULL ? "merge without XPRT LAST" :
+					   "transaction without DATA");
 	reset(b);
 }
 
@@ -113,9 +127,12 @@ skip_word(const char *p, const char *word)
 	return (p);
 }
 
-/* MAIL; args is NUL-ended, end is where it ought to end. */
+/*
+ * MAIL and XMRG; args is NUL-ended, end is where it ought to end. without:
+ * what is said where FROM: is not there.
+ */
 static void
-cmd_mail(struct bsmtp *b, const char *args, const char *end)
+begin(struct bsmtp *b, const char *args, const char *end, const char *without)
 {
 	const char *p = skip_word(args, "FROM:");
 	struct verr err = VERR_INIT;
@@ -124,7 +141,7 @@ cmd_mail(struct bsmtp *b, const char *args, const char *end)
 	abandon(b);
 	b->txn.line = b->lineno;
 	if (p == NULL)
-		refuse(b, b->lineno, "MAIL without FROM:");
+		refuse(b, b->lineno, without);
 	else if (addr_path(p, (size_t)(end - p), ADDR_SENDER, &used,
 		     &b->txn.from, &err) == -1 ||
 	    esmtp_mail_parse(p + used, (size_t)(end - p) - used, &b->txn.mail,
@@ -133,6 +150,23 @@ cmd_mail(struct bsmtp *b, const char *args, const char *end)
 		refuse(b, b->lineno, err.text);
 	} else
 		b->open = true;
+}
+
+static void
+cmd_mail(struct bsmtp *b, const char *args, const char *end)
+{
+	begin(b, args, end, "MAIL without FROM:");
+}
+
+static void
+cmd_xmrg(struct bsmtp *b, const char *args, const char *end)
+{
+	begin(b, args, end, "XMRG without FROM:");
+	if (!b->open)
+		return;
+	if (b->merge == NULL)
+		b->merge = xmrg_new();
+	b->txn.merge = b->merge;
 }
 
 /* Keep a recipient that is all right. */
@@ -154,6 +188,8 @@ add_rcpt(struct bsmtp *b, const struct addr *a, const struct esmtp_rcpt *r)
 	buf_add(&b->text, addr_domain(a), strlen(addr_domain(a)) + 1);
 	buf_add(&b->text, r->notify, strlen(r->notify) + 1);
 	buf_add(&b->text, r->orcpt, strlen(r->orcpt) + 1);
+	if (b->txn.merge != NULL)
+		xmrg_rcpt(b->merge);
 }
 
 static void
@@ -169,6 +205,8 @@ cmd_rcpt(struct bsmtp *b, const char *args, const char *end)
 		return;
 	if (!b->open)
 		refuse(b, b->lineno, "RCPT without MAIL");
+	else if (b->txn.merge != NULL && xmrg_begun(b->merge))
+		refuse(b, b->lineno, "RCPT after XPRT");
 	else if (b->opts.max_rcpt > 0 && b->txn.n_rcpt == b->opts.max_rcpt)
 		refuse(b, b->lineno, "too many recipients");
 	else if ((p == NULL &&
@@ -187,6 +225,8 @@ cmd_data(struct bsmtp *b, const char *args, const char *end)
 {
 	if (!b->open)
 		refuse(b, b->lineno, "DATA without MAIL");
+	else if (b->txn.merge != NULL)
+		refuse(b, b->lineno, "DATA in a mail merge: XPRT");
 	else if (strspn(args, " ") != (size_t)(end - args))
 		refuse(b, b->lineno, "DATA takes no argument");
 	else if (b->txn.n_rcpt == 0)
@@ -220,24 +260,47 @@ cmd_quit(struct bsmtp *b, const char *args, const char *end)
 	abandon(b);
 }
 
-/* The mail merge commands begin a transaction that is not for us. */
 static void
-cmd_merge(struct bsmtp *b, const char *args, const char *end)
+cmd_xdfn(struct bsmtp *b, const char *args, const char *end)
 {
-	(void)args;
-	(void)end;
-	if (!b->dead)
-		abandon(b);
-	refuse(b, b->lineno, "mail merge is not in this version");
+	struct verr err = VERR_INIT;
+
+	if (b->dead)
+		return;
+	if (b->txn.merge == NULL)
+		refuse(b, b->lineno, "XDFN without XMRG");
+	else if (xmrg_define(b->merge, args, (size_t)(end - args), &err) == -1)
+		refuse(b, b->lineno, err.text);
 }
 
 /* What follows is content up to a lone dot, never commands. */
 static void
-cmd_part(struct bsmtp *b, const char *args, const char *end)
+cmd_xprt(struct bsmtp *b, const char *args, const char *end)
 {
-	cmd_merge(b, args, end);
+	size_t n = (size_t)(end - args);
+	struct verr err = VERR_INIT;
+
 	b->in_data = true;
 	b->pos = POS_LINE_START;
+	b->more = !xmrg_says_last(args, n);
+	if (b->dead)
+		return;
+	if (b->txn.merge == NULL)
+		refuse(b, b->lineno, "XPRT without XMRG");
+	else if (b->txn.n_rcpt == 0)
+		refuse(b, b->lineno, "no recipient");
+	else if (xmrg_part(b->merge, args, n, &err) == -1)
+		refuse(b, b->lineno, err.text);
+}
+
+/* ON or OFF: what would be answered, or not. */
+static void
+cmd_xack(struct bsmtp *b, const char *args, const char *end)
+{
+	bool on;
+
+	if (xmrg_ack(args, (size_t)(end - args), &on) == -1)
+		refuse(b, b->lineno, "XACK: ON or OFF");
 }
 
 static const struct {
@@ -252,10 +315,10 @@ static const struct {
 	{ "RSET", cmd_reset },
 	{ "NOOP", cmd_noop },
 	{ "QUIT", cmd_quit },
-	{ "XMRG", cmd_merge },
-	{ "XDFN", cmd_merge },
-	{ "XPRT", cmd_part },
-	{ "XACK", cmd_merge },
+	{ "XMRG", cmd_xmrg },
+	{ "XDFN", cmd_xdfn },
+	{ "XPRT", cmd_xprt },
+	{ "XACK", cmd_xack },
 };
 
 /* A command line is complete, without its line end. */
@@ -280,18 +343,46 @@ run_command(struct bsmtp *b)
 	refuse(b, b->lineno, "unknown command");
 }
 
+/* Octets that the command line may have; it has begun. */
+static size_t
+line_max(const struct bsmtp *b)
+{
+	static const char verb[] = "XDFN ";
+
+	if (b->line.len >= sizeof(verb) - 1 &&
+	    strncasecmp(b->line.p, verb, sizeof(verb) - 1) == 0)
+		return (XMRG_LINE_MAX);
+	return (b->opts.max_line);
+}
+
+/* Add to the command line what it may have. */
+static void
+add_line(struct bsmtp *b, const char *p, size_t n)
+{
+	size_t max = b->opts.max_line, k;
+
+	/* its verb decides how long it may be, and may come in pieces */
+	k = b->line.len < max ? max - b->line.len : 0;
+	if (k > n)
+		k = n;
+	buf_add(&b->line, p, k);
+	p += k;
+	n -= k;
+	max = line_max(b);
+	if (n > max - b->line.len) {
+		n = max - b->line.len;
+		b->overlong = true;
+	}
+	buf_add(&b->line, p, n);
+}
+
 /* Read up to the end of a command line; returns where to go on. */
 static const char *
 feed_command(struct bsmtp *b, const char *p, const char *end)
 {
 	const char *nl = memchr(p, '\n', (size_t)(end - p));
-	size_t n = (size_t)((nl != NULL ? nl : end) - p);
 
-	if (n > b->opts.max_line - b->line.len) {
-		n = b->opts.max_line - b->line.len;
-		b->overlong = true;
-	}
-	buf_add(&b->line, p, n);
+	add_line(b, p, (size_t)((nl != NULL ? nl : end) - p));
 	if (nl == NULL)
 		return (end);
 	if (b->line.len > 0 && b->line.p[b->line.len - 1] == '\r')
@@ -309,10 +400,14 @@ add_data(struct bsmtp *b, const char *p, size_t n)
 {
 	size_t max = b->opts.max_size, len = b->txn.data.len;
 
+	if (b->txn.merge != NULL)
+		len = xmrg_size(b->merge);
 	/* the line of its MAIL: where it is too much depends on the cuts */
 	if (!b->dead && max > 0 && (n > max || len > max - n))
 		refuse(b, b->txn.line, "message too large");
-	if (!b->dead)
+	if (!b->dead && b->txn.merge != NULL)
+		xmrg_data(b->merge, p, n);
+	else if (!b->dead)
 		buf_add(&b->txn.data, p, n);
 }
 
@@ -334,6 +429,11 @@ end_data(struct bsmtp *b, struct verr *err)
 	size_t i;
 	int rc = 0;
 
+	b->lineno++;
+	if (b->more) {
+		b->in_data = b->more = false;
+		return (0);
+	}
 	if (!b->dead) {
 		for (i = 0; i < b->txn.n_rcpt; i++) {
 			b->rcpt[i].orig = next_string(&p);
@@ -346,7 +446,6 @@ end_data(struct bsmtp *b, struct verr *err)
 		rc = b->opts.done(b->opts.arg, &b->txn, err);
 	}
 	reset(b);
-	b->lineno++;
 	return (rc);
 }
 

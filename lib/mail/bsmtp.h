@@ -1,6 +1,7 @@
 /*
  * Batch SMTP (after RFC 2442): the commands of many transactions in a stream
- * without replies. HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, QUIT.
+ * without replies. HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, QUIT; of mail
+ * merges XMRG, XDFN, XPRT, XACK.
  */
 #ifndef VMTA_MAIL_BSMTP_H
 #define VMTA_MAIL_BSMTP_H
@@ -13,6 +14,7 @@
 #include "base/err.h"
 #include "mail/addr.h"
 #include "mail/esmtp.h"
+#include "mail/xmrg.h"
 
 struct bsmtp_rcpt {
 	const char *orig;   /* mailbox as given */
@@ -26,13 +28,18 @@ struct bsmtp_rcpt {
 
 /* One complete transaction; all of it is the parser's. */
 struct bsmtp_txn {
-	uint64_t line; /* of its MAIL */
+	uint64_t line; /* of its MAIL or XMRG */
 	struct addr from;
 	struct esmtp_mail mail;
 	const struct bsmtp_rcpt *rcpt; /* the accepted ones, one or more */
 	size_t n_rcpt;
 	size_t n_bad;	 /* recipients that were refused */
 	struct buf data; /* un-stuffed, line ends as they were */
+	/*
+	 * A mail merge: variables of each of rcpt, and parts instead of data;
+	 * NULL: it is none.
+	 */
+	const struct xmrg *merge;
 };
 
 struct bsmtp_opts {

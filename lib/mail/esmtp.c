@@ -93,6 +93,19 @@ param_envid(void *ret, const char *p, size_t n, struct verr *err)
 	return (0);
 }
 
+/* VERP: PowerMTA's. */
+static int
+param_verp(void *ret, const char *p, size_t n, struct verr *err)
+{
+	struct esmtp_mail *m = ret;
+
+	(void)p;
+	if (n > 0)
+		return (verr_set(err, VEX_DATA, "VERP takes no value"));
+	m->verp = true;
+	return (0);
+}
+
 /* AUTH= (RFC 4954): legal, and of no use here. */
 static int
 param_auth(void *ret, const char *p, size_t n, struct verr *err)
@@ -152,7 +165,7 @@ param_orcpt(void *ret, const char *p, size_t n, struct verr *err)
 static const struct param mail_param[] = { { "SIZE", param_size },
 	{ "BODY", param_body }, { "SMTPUTF8", param_smtputf8 },
 	{ "RET", param_ret }, { "ENVID", param_envid }, { "AUTH", param_auth },
-	{ NULL, NULL } };
+	{ "VERP", param_verp }, { NULL, NULL } };
 
 static const struct param rcpt_param[] = { { "NOTIFY", param_notify },
 	{ "ORCPT", param_orcpt }, { NULL, NULL } };

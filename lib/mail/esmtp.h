@@ -17,6 +17,7 @@ struct esmtp_mail {
 	char ret;	/* 'F' full, 'H' headers, 0: not given */
 	bool body_8bit; /* BODY=8BITMIME */
 	bool smtputf8;
+	bool verp; /* PowerMTA's: a sender address for each recipient */
 	char envid[XTEXT_ENVID_MAX + 1]; /* xtext as given; "": none */
 };
 

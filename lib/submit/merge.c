@@ -450,7 +450,10 @@ submit_merge_finish(struct submit_merge *m, struct verr *err)
 	m->s->seq++;
 	if (m->s->durable != NULL)
 		m->s->durable(m->s->durable_arg,
-		    m->skip ? m->s->last_id : m->id.s, m->accepted);
+		    !m->skip			? m->id.s :
+			m->s->seq == m->s->skip ? m->s->last_id :
+						  "-",
+		    m->accepted);
 	return (0);
 }
 

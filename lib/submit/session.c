@@ -6,6 +6,11 @@
  *
  * Each message is made durable before its 250: nobody who speaks to us loses
  * mail that we have taken. What ends inside a message is not taken.
+ *
+ * Mail merges (XMRG, mail/xmrg.h) are taken as a whole or not at all, since a
+ * recipient that cannot be is found only when the template is there. After
+ * XACK OFF nothing is answered to XDFN and RCPT; what was wrong with one of
+ * them then refuses the first XPRT.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +21,9 @@
 #include "mail/esmtp.h"
 #include "submit/impl.h"
 #include "submit/session.h"
+#include "submit/xmrg.h"
 
-#define SESSION_LINE_MAX 4096 /* octets of a command line */
+#define SESSION_LINE_MAX 4096 /* octets of a command line, XDFN apart */
 
 /* A recipient: offsets into the session's text. */
 struct session_rcpt {
@@ -33,7 +39,8 @@ struct session {
 	bool overlong; /* the rest of the line is dropped */
 	bool quit;
 	/* the transaction */
-	bool mail; /* MAIL was accepted */
+	bool mail;  /* MAIL or XMRG was accepted */
+	bool merge; /* XMRG was */
 	struct addr from;
 	struct esmtp_mail params;
 	struct session_rcpt *rcpt;
@@ -41,6 +48,8 @@ struct session {
 	struct buf text;
 	bool in_data;
 	struct verr refused; /* code != 0: the message is, for this */
+	struct xmrg *x;	     /* the merge; NULL: there was none yet */
+	bool silent;	     /* XACK OFF */
 	char id[ID_LEN + 1]; /* of the message that was made durable last */
 };
 
@@ -68,6 +77,9 @@ static void
 session_reset(struct session *ss)
 {
 	ss->mail = ss->in_data = false;
+	if (ss->merge)
+		xmrg_reset(ss->x);
+	ss->merge = false;
 	ss->n_rcpt = 0;
 	buf_clear(&ss->text);
 	memset(&ss->refused, 0, sizeof(ss->refused));
@@ -105,6 +117,7 @@ session_free(struct session *ss)
 	buf_release(&ss->out);
 	buf_release(&ss->line);
 	buf_release(&ss->text);
+	xmrg_free(ss->x);
 	free(ss->rcpt);
 	free(ss);
 }
@@ -122,20 +135,26 @@ static void
 cmd_ehlo(struct session *ss, const char *args)
 {
 	session_reset(ss);
+	ss->silent = false;
 	if (*args == '\0') {
 		reply(ss, 501, "5.5.4", "a name is missing");
 		return;
 	}
 	buf_addf(&ss->out,
 	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %zu\r\n250-8BITMIME\r\n"
-	    "250-SMTPUTF8\r\n250-DSN\r\n250 ENHANCEDSTATUSCODES\r\n",
+	    "250-SMTPUTF8\r\n250-DSN\r\n250-VERP\r\n",
 	    ss->host, submit_max_size(ss->s));
+	if (submit_source(ss->s)->allow_mailmerge)
+		buf_adds(&ss->out, "250-XMRG\r\n250-XDFN\r\n250-XPRT\r\n"
+				   "250-XACK\r\n");
+	buf_adds(&ss->out, "250 ENHANCEDSTATUSCODES\r\n");
 }
 
 static void
 cmd_helo(struct session *ss, const char *args)
 {
 	session_reset(ss);
+	ss->silent = false;
 	if (*args == '\0')
 		reply(ss, 501, "5.5.4", "a name is missing");
 	else
@@ -153,11 +172,25 @@ after_word(const char *args, const char *word)
 	return (args + n + strspn(args + n, " "));
 }
 
+/* What the present transaction says of its mail. */
+static struct submit_env
+session_env(const struct session *ss)
+{
+	struct submit_env env = ss->env;
+
+	env.from = &ss->from;
+	env.envid = ss->params.envid;
+	env.ret = ss->params.ret;
+	env.verp = env.verp || ss->params.verp;
+	return (env);
+}
+
+/* MAIL, or XMRG. */
 static void
-cmd_mail(struct session *ss, const char *args)
+begin(struct session *ss, const char *args, bool merge)
 {
 	const char *p = after_word(args, "FROM:");
-	struct submit_env env = ss->env;
+	struct submit_env env;
 	struct verr err = VERR_INIT;
 	size_t used, max = submit_max_size(ss->s);
 
@@ -166,23 +199,41 @@ cmd_mail(struct session *ss, const char *args)
 		return;
 	}
 	if (p == NULL) {
-		reply(ss, 501, "5.5.4", "MAIL FROM:<address>");
+		reply(ss, 501, "5.5.4", "FROM:<address>");
 		return;
 	}
-	env.from = &ss->from;
 	if (addr_path_local(p, strlen(p), ADDR_SENDER, &ss->s->local, &used,
 		&ss->from, &err) == -1 ||
 	    esmtp_mail_parse(p + used, strlen(p + used), &ss->params, &err) ==
-		-1)
+		-1) {
 		reply(ss, 501, "5.1.7", err.text);
-	else if (max > 0 && ss->params.size > (int64_t)max)
+		return;
+	}
+	env = session_env(ss);
+	if (max > 0 && ss->params.size > (int64_t)max)
 		reply(ss, 552, "5.3.4", "message too large");
-	else if (submit_env_ok(ss->s, &env, &err) == -1)
+	else if ((merge ? submit_xmrg_ok(ss->s, &env, &err) :
+			  submit_env_ok(ss->s, &env, &err)) == -1)
 		reply_err(ss, "5.7.1", &err);
 	else {
 		ss->mail = true;
+		ss->merge = merge;
 		reply(ss, 250, "2.1.0", "Ok");
 	}
+}
+
+static void
+cmd_mail(struct session *ss, const char *args)
+{
+	begin(ss, args, false);
+}
+
+static void
+cmd_xmrg(struct session *ss, const char *args)
+{
+	if (ss->x == NULL)
+		ss->x = xmrg_new();
+	begin(ss, args, true);
 }
 
 /* Append a string with its NUL; its place. */
@@ -195,6 +246,41 @@ keep(struct session *ss, const char *p)
 	return (at);
 }
 
+/* A recipient that is all right. */
+static void
+add_rcpt(struct session *ss, const struct addr *a, const struct esmtp_rcpt *r)
+{
+	if (ss->n_rcpt == ss->cap_rcpt) {
+		ss->cap_rcpt = ss->cap_rcpt > 0 ? ss->cap_rcpt * 2 : 16;
+		ss->rcpt = xreallocarray(ss->rcpt, ss->cap_rcpt,
+		    sizeof(*ss->rcpt));
+	}
+	ss->rcpt[ss->n_rcpt++] = (struct session_rcpt) { keep(ss, a->smtp),
+		keep(ss, addr_domain(a)), keep(ss, r->notify),
+		keep(ss, r->orcpt) };
+	if (ss->merge)
+		xmrg_rcpt(ss->x);
+}
+
+/* The answer to XDFN or RCPT in a merge that need not be answered. */
+static bool
+keep_silent(struct session *ss, int code, const char *text)
+{
+	if (!ss->merge || !ss->silent)
+		return (false);
+	if (code >= 400 && ss->refused.code == 0)
+		(void)verr_set(&ss->refused, VEX_DATA, "%s", text);
+	return (true);
+}
+
+/* Reply, unless it is not wanted. */
+static void
+reply_ack(struct session *ss, int code, const char *status, const char *text)
+{
+	if (!keep_silent(ss, code, text))
+		reply(ss, code, status, text);
+}
+
 static void
 cmd_rcpt(struct session *ss, const char *args)
 {
@@ -205,29 +291,21 @@ cmd_rcpt(struct session *ss, const char *args)
 	struct addr a;
 
 	if (!ss->mail || p == NULL) {
-		reply(ss, p == NULL ? 501 : 503, p == NULL ? "5.5.4" : "5.5.1",
+		reply_ack(ss, p == NULL ? 501 : 503,
+		    p == NULL ? "5.5.4" : "5.5.1",
 		    p == NULL ? "RCPT TO:<address>" : "MAIL first");
-		return;
-	}
-	if (max > 0 && ss->n_rcpt == max) {
-		reply(ss, 452, "4.5.3", "too many recipients");
-		return;
-	}
-	if (addr_path_local(p, strlen(p), ADDR_RCPT, &ss->s->local, &used, &a,
-		&err) == -1 ||
+	} else if (ss->merge && xmrg_begun(ss->x)) {
+		reply_ack(ss, 503, "5.5.1", "RCPT after XPRT");
+	} else if (max > 0 && ss->n_rcpt == max) {
+		reply_ack(ss, 452, "4.5.3", "too many recipients");
+	} else if (addr_path_local(p, strlen(p), ADDR_RCPT, &ss->s->local,
+		       &used, &a, &err) == -1 ||
 	    esmtp_rcpt_parse(p + used, strlen(p + used), &r, &err) == -1) {
-		reply(ss, 501, "5.1.3", err.text);
-		return;
+		reply_ack(ss, 501, "5.1.3", err.text);
+	} else {
+		add_rcpt(ss, &a, &r);
+		reply_ack(ss, 250, "2.1.5", "Ok");
 	}
-	if (ss->n_rcpt == ss->cap_rcpt) {
-		ss->cap_rcpt = ss->cap_rcpt > 0 ? ss->cap_rcpt * 2 : 16;
-		ss->rcpt = xreallocarray(ss->rcpt, ss->cap_rcpt,
-		    sizeof(*ss->rcpt));
-	}
-	ss->rcpt[ss->n_rcpt++] = (struct session_rcpt) { keep(ss, a.smtp),
-		keep(ss, addr_domain(&a)), keep(ss, r.notify),
-		keep(ss, r.orcpt) };
-	reply(ss, 250, "2.1.5", "Ok");
 }
 
 static void
@@ -235,8 +313,8 @@ cmd_data(struct session *ss, const char *args)
 {
 	if (*args != '\0')
 		reply(ss, 501, "5.5.4", "DATA takes no argument");
-	else if (!ss->mail)
-		reply(ss, 503, "5.5.1", "MAIL first");
+	else if (!ss->mail || ss->merge)
+		reply(ss, 503, "5.5.1", ss->merge ? "XPRT" : "MAIL first");
 	else if (ss->n_rcpt == 0)
 		reply(ss, 554, "5.5.1", "no valid recipients");
 	else {
@@ -244,6 +322,57 @@ cmd_data(struct session *ss, const char *args)
 		(void)submit_begin(ss->s, &ss->refused);
 		reply(ss, 354, "", "End data with <CR><LF>.<CR><LF>");
 	}
+}
+
+static void
+cmd_xdfn(struct session *ss, const char *args)
+{
+	struct verr err = VERR_INIT;
+
+	if (!ss->merge) {
+		reply(ss, 503, "5.5.1", "XMRG first");
+	} else if (xmrg_define(ss->x, args, strlen(args), &err) == 0) {
+		reply_ack(ss, 250, "2.0.0", "Ok");
+	} else {
+		/* half of it may be there: nothing is sent with that */
+		reply_ack(ss, 501, "5.5.4", err.text);
+		if (ss->refused.code == 0)
+			ss->refused = err;
+	}
+}
+
+static void
+cmd_xprt(struct session *ss, const char *args)
+{
+	struct verr err = VERR_INIT;
+
+	if (!ss->merge) {
+		reply(ss, 503, "5.5.1", "XMRG first");
+	} else if (ss->refused.code != 0) {
+		reply(ss, 554, "5.6.0", ss->refused.text);
+		session_reset(ss);
+	} else if (ss->n_rcpt == 0) {
+		reply(ss, 554, "5.5.1", "no valid recipients");
+	} else if (xmrg_part(ss->x, args, strlen(args), &err) == -1) {
+		reply(ss, 501, "5.5.4", err.text);
+		session_reset(ss);
+	} else {
+		ss->in_data = true;
+		reply(ss, 354, "", "End data with <CR><LF>.<CR><LF>");
+	}
+}
+
+static void
+cmd_xack(struct session *ss, const char *args)
+{
+	bool on;
+
+	if (xmrg_ack(args, strlen(args), &on) == -1) {
+		reply(ss, 501, "5.5.4", "XACK ON, or OFF");
+		return;
+	}
+	ss->silent = !on;
+	reply(ss, 250, "2.0.0", "Ok");
 }
 
 static void
@@ -290,6 +419,10 @@ static const struct {
 	{ "NOOP", cmd_noop },
 	{ "VRFY", cmd_vrfy },
 	{ "QUIT", cmd_quit },
+	{ "XMRG", cmd_xmrg },
+	{ "XDFN", cmd_xdfn },
+	{ "XPRT", cmd_xprt },
+	{ "XACK", cmd_xack },
 };
 
 /* A command line is complete, without its line end. */
@@ -299,8 +432,14 @@ run_command(struct session *ss)
 	const char *p = buf_str(&ss->line);
 	size_t n, i;
 
-	if (ss->overlong || strlen(p) != ss->line.len) {
-		reply(ss, 500, "5.5.2", "no such line");
+	if (ss->overlong || strlen(p) != ss->line.len ||
+	    (ss->line.len > SESSION_LINE_MAX &&
+		strncasecmp(p, "XDFN ", 5) != 0)) {
+		/* it may have been a variable: no merge goes on without it */
+		if (ss->merge && ss->refused.code == 0)
+			(void)verr_set(&ss->refused, VEX_DATA,
+			    "a line that is too long, or with NUL");
+		reply_ack(ss, 500, "5.5.2", "no such line");
 		return;
 	}
 	while (ss->line.len > 0 && ss->line.p[ss->line.len - 1] == ' ')
@@ -318,33 +457,67 @@ run_command(struct session *ss)
 /* ---- the message
  * -------------------------------------------------------------- */
 
+/* A recipient as it was kept. */
+static struct submit_rcpt
+session_rcpt(const struct session *ss, size_t i)
+{
+	const char *text = buf_str(&ss->text);
+
+	return ((struct submit_rcpt) { text + ss->rcpt[i].smtp,
+	    text + ss->rcpt[i].domain, text + ss->rcpt[i].notify,
+	    text + ss->rcpt[i].orcpt });
+}
+
+/* The message into the spool. 0 or -1. */
+static int
+put_message(struct session *ss, const struct submit_env *env, struct verr *err)
+{
+	struct submit_rcpt r;
+	size_t i;
+
+	for (i = 0; i < ss->n_rcpt; i++) {
+		r = session_rcpt(ss, i);
+		if (submit_rcpt(ss->s, &r, err) == -1)
+			return (-1);
+	}
+	if (submit_end(ss->s, env, err) == -1)
+		return (-1);
+	return (submit_finish(ss->s, err));
+}
+
+/* The merge into the spool. 0 or -1. */
+static int
+put_merge(struct session *ss, const struct submit_env *env, struct verr *err)
+{
+	struct submit_xmrg *m = submit_xmrg_new(ss->s, env, ss->x);
+	int rc = submit_xmrg_begin(m, err);
+	struct submit_rcpt r;
+	size_t i;
+
+	for (i = 0; i < ss->n_rcpt && rc == 0; i++) {
+		r = session_rcpt(ss, i);
+		rc = submit_xmrg_rcpt(m, &r, err);
+		if (rc == -1)
+			(void)verr_prefix(err, "%s", r.smtp);
+	}
+	if (rc == 0)
+		rc = submit_xmrg_finish(m, err);
+	submit_xmrg_free(m);
+	return (rc);
+}
+
 /* Put the transaction into the spool. 0 or -1. */
 static int
 session_submit(struct session *ss, struct verr *err)
 {
-	struct submit_env env = ss->env;
-	const char *text = buf_str(&ss->text);
-	struct submit_rcpt r;
-	size_t i;
+	struct submit_env env = session_env(ss);
 
 	if (ss->refused.code != 0) {
 		*err = ss->refused;
 		return (-1);
 	}
-	env.from = &ss->from;
-	env.envid = ss->params.envid;
-	env.ret = ss->params.ret;
-	for (i = 0; i < ss->n_rcpt; i++) {
-		r.smtp = text + ss->rcpt[i].smtp;
-		r.domain = text + ss->rcpt[i].domain;
-		r.notify = text + ss->rcpt[i].notify;
-		r.orcpt = text + ss->rcpt[i].orcpt;
-		if (submit_rcpt(ss->s, &r, err) == -1)
-			return (-1);
-	}
-	if (submit_end(ss->s, &env, err) == -1)
-		return (-1);
-	return (submit_finish(ss->s, err));
+	return (ss->merge ? put_merge(ss, &env, err) :
+			    put_message(ss, &env, err));
 }
 
 /* The lone dot. */
@@ -354,6 +527,11 @@ end_data(struct session *ss)
 	struct verr err = VERR_INIT;
 	struct buf text = BUF_INIT;
 
+	if (ss->merge && ss->refused.code == 0 && !xmrg_last(ss->x)) {
+		ss->in_data = false;
+		reply(ss, 250, "2.0.0", "Ok: more parts");
+		return;
+	}
 	if (session_submit(ss, &err) == 0) {
 		buf_addf(&text, "Ok: queued as %s", ss->id);
 		reply(ss, 250, "2.0.0", buf_str(&text));
@@ -370,8 +548,16 @@ end_data(struct session *ss)
 static void
 add_data(struct session *ss, const char *p, size_t n)
 {
-	if (ss->refused.code == 0 && n > 0)
+	size_t max = submit_max_size(ss->s);
+
+	if (ss->refused.code != 0 || n == 0)
+		return;
+	if (!ss->merge)
 		(void)submit_data(ss->s, p, n, &ss->refused);
+	else if (max > 0 && n > max - xmrg_size(ss->x))
+		(void)verr_set(&ss->refused, VEX_DATA, "message too large");
+	else
+		xmrg_data(ss->x, p, n);
 }
 
 /*
@@ -414,8 +600,9 @@ feed_command(struct session *ss, const char *p, const char *end)
 	const char *nl = memchr(p, '\n', (size_t)(end - p));
 	size_t n = (size_t)((nl != NULL ? nl : end) - p);
 
-	if (n > SESSION_LINE_MAX - ss->line.len) {
-		n = SESSION_LINE_MAX - ss->line.len;
+	/* variables of a merge may be long; any other command is not */
+	if (n > XMRG_LINE_MAX - ss->line.len) {
+		n = XMRG_LINE_MAX - ss->line.len;
 		ss->overlong = true;
 	}
 	buf_add(&ss->line, p, n);

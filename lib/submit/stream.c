@@ -1,7 +1,7 @@
 /*
  * Batch SMTP into a submission. lib/mail/bsmtp reads it and knows what a
  * transaction is; here each becomes a message, under the rules that hold for
- * single ones.
+ * single ones. Merges and mboxes are in files of their own.
  *
  * All or nothing: the commits are not cut, and once something is refused what
  * is waiting is dropped, and all that follows as soon as it was looked at, so
@@ -10,18 +10,9 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "mail/bsmtp.h"
-#include "submit/stream.h"
+#include "submit/stream_impl.h"
 
-struct submit_stream {
-	struct submit *s;
-	struct submit_stream_opts opts;
-	struct bsmtp *b;
-	uint64_t rejected;
-};
-
-/* Say that something was refused. */
-static void
+void
 stream_reject(struct submit_stream *st, uint64_t line, const char *why)
 {
 	st->opts.reject(st->opts.arg, line, why);
@@ -53,6 +44,10 @@ stream_message(struct submit_stream *st, struct bsmtp_txn *txn,
 	env.from = &txn->from;
 	env.envid = txn->mail.envid;
 	env.ret = txn->mail.ret;
+	env.verp = env.verp || txn->mail.verp;
+	if (st->merge != NULL)
+		return (verr_set(err, VEX_DATA,
+		    "all or nothing: mail beside a mail merge"));
 	if (submit_begin(st->s, err) == -1 ||
 	    submit_data(st->s, buf_str(&txn->data), txn->data.len, err) == -1)
 		return (-1);
@@ -72,8 +67,12 @@ static int
 stream_done(void *arg, struct bsmtp_txn *txn, struct verr *err)
 {
 	struct submit_stream *st = arg;
+	int rc;
 
-	if (stream_message(st, txn, err) == 0) {
+	rc = txn->merge != NULL ? stream_merge(st, txn, err) :
+				  stream_message(st, txn, err);
+	if (rc == 0) {
+		st->taken++;
 		st->rejected += txn->n_bad;
 		if (st->opts.all_or_nothing && st->rejected > 0)
 			submit_discard(st->s);
@@ -100,7 +99,10 @@ submit_stream_new(struct submit *s, const struct submit_stream_opts *opts)
 
 	st->s = s;
 	st->opts = *opts;
-	st->b = bsmtp_new(&o);
+	if (opts->mbox)
+		st->mbox = stream_mbox(st);
+	else
+		st->bsmtp = bsmtp_new(&o);
 	if (opts->all_or_nothing)
 		submit_one_commit(s);
 	return (st);
@@ -111,7 +113,9 @@ submit_stream_free(struct submit_stream *st)
 {
 	if (st == NULL)
 		return;
-	bsmtp_free(st->b);
+	bsmtp_free(st->bsmtp);
+	mbox_free(st->mbox);
+	submit_xmrg_free(st->merge);
 	free(st);
 }
 
@@ -119,13 +123,15 @@ int
 submit_stream_feed(struct submit_stream *st, const char *p, size_t n,
     struct verr *err)
 {
-	return (bsmtp_feed(st->b, p, n, err));
+	return (st->mbox != NULL ? mbox_feed(st->mbox, p, n, err) :
+				   bsmtp_feed(st->bsmtp, p, n, err));
 }
 
 int
 submit_stream_end_file(struct submit_stream *st, struct verr *err)
 {
-	return (bsmtp_end(st->b, err));
+	return (st->mbox != NULL ? mbox_end(st->mbox, err) :
+				   bsmtp_end(st->bsmtp, err));
 }
 
 bool
@@ -140,9 +146,19 @@ submit_stream_idle(struct submit_stream *st, struct verr *err)
 	return (submit_stream_waiting(st) ? submit_flush(st->s, err) : 0);
 }
 
+void
+submit_stream_drop(struct submit_stream *st)
+{
+	submit_discard(st->s);
+	submit_xmrg_free(st->merge);
+	st->merge = NULL;
+}
+
 int
 submit_stream_finish(struct submit_stream *st, struct verr *err)
 {
+	if (st->merge != NULL && st->rejected == 0)
+		return (submit_xmrg_finish(st->merge, err));
 	return (submit_finish(st->s, err));
 }
 

@@ -1,6 +1,6 @@
 /*
- * Streams: many messages in one flow of octets (batch SMTP), put into the
- * spool as they come. What is refused is told with its position, and the
+ * Streams: many messages in one flow of octets (batch SMTP, an mbox), put into
+ * the spool as they come. What is refused is told with its position, and the
  * stream goes on.
  */
 #ifndef VMTA_SUBMIT_STREAM_H
@@ -16,9 +16,11 @@
 struct submit_stream;
 
 struct submit_stream_opts {
+	/* An mbox: recipients are those of the header. Else batch SMTP. */
+	bool mbox;
 	/*
-	 * For all messages: vmta, job, prio, due. from, envid and ret come
-	 * with each transaction.
+	 * For all messages. In batch SMTP from, envid and ret come with each
+	 * transaction; in an mbox from does, where it is NULL here.
 	 */
 	struct submit_env env;
 	/* One commit, or, when anything is refused, nothing. */
@@ -45,6 +47,8 @@ int submit_stream_end_file(struct submit_stream *st, struct verr *err);
 int submit_stream_idle(struct submit_stream *st, struct verr *err);
 /* Is something waiting that submit_stream_idle would take? */
 bool submit_stream_waiting(const struct submit_stream *st);
+/* Forget what is waiting (all or nothing: all of it). */
+void submit_stream_drop(struct submit_stream *st);
 /* The end: everything is durable then, or, all or nothing, nothing. 0 or -1. */
 int submit_stream_finish(struct submit_stream *st, struct verr *err);
 /*

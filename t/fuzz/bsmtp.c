@@ -1,5 +1,5 @@
 /*
- * Batch SMTP: what is accepted and what is refused, and where, is the same
+ * Batch SMTP, merges too: what is accepted and what is refused, and where, is the same
  * whatever the cuts; what is accepted can be stored and sent.
  */
 #include "fuzz.h"
@@ -10,6 +10,40 @@ static void
 check_word(const char *s)
 {
 	FUZZ_CHECK(fuzz_no_controls(s, strlen(s)));
+}
+
+/* A merge: variables of each recipient, parts that are all there. */
+static void
+check_merge(const struct xmrg *x, size_t rcpts, struct buf *log)
+{
+	struct merge_value v[XMRG_NAMES_MAX];
+	const char *const *name;
+	const struct buf *text;
+	size_t n, i, k, octets = 0;
+	unsigned int part;
+
+	name = xmrg_names(x, &n);
+	FUZZ_CHECK(n <= XMRG_NAMES_MAX);
+	FUZZ_CHECK(xmrg_begun(x) && xmrg_last(x) && xmrg_parts(x) > 0);
+	for (i = 0; i < rcpts; i++) {
+		xmrg_values(x, i, v);
+		for (k = 0; k < n; k++) {
+			FUZZ_CHECK(*name[k] == '*' ?
+				merge_reserved(name[k], strlen(name[k])) != -1 :
+				merge_name_valid(name[k], strlen(name[k])));
+			FUZZ_CHECK(v[k].p == NULL ||
+			    memchr(v[k].p, '\n', v[k].n) == NULL);
+			buf_addf(log, "%s=", name[k]);
+			buf_add(log, v[k].p != NULL ? v[k].p : "-",
+			    v[k].p != NULL ? v[k].n : 1);
+		}
+	}
+	for (part = 1; part <= xmrg_parts(x); part++) {
+		text = xmrg_text(x, part);
+		octets += text->len;
+		buf_add(log, buf_str(text), text->len);
+	}
+	FUZZ_CHECK(octets == xmrg_size(x));
 }
 
 static int
@@ -34,6 +68,11 @@ on_done(void *arg, struct bsmtp_txn *t, struct verr *err)
 		buf_addf(log, "%llu to %s %s %s %s\n",
 		    (unsigned long long)r->line, r->orig, r->smtp, r->notify,
 		    r->orcpt);
+	}
+	if (t->merge != NULL) {
+		FUZZ_CHECK(t->data.len == 0);
+		check_merge(t->merge, t->n_rcpt, log);
+		return (0);
 	}
 	buf_add(log, t->data.p, t->data.len);
 	if (t->data.len % 2 == 0) {

@@ -1,5 +1,5 @@
 /*
- * Batch SMTP: transactions, errors with their lines, un-stuffing; cut at
+ * Batch SMTP, merges too: transactions, errors with their lines, un-stuffing; cut at
  * every place the result is the same; content never becomes commands.
  */
 #include <stdarg.h>
@@ -19,21 +19,64 @@ struct seen {
 	int stop_after; /* transactions; 0: never */
 };
 
+/* `{name=value;...}` of a recipient. */
+static void
+on_values(struct seen *s, const struct xmrg *x, size_t i)
+{
+	struct merge_value v[XMRG_NAMES_MAX];
+	const char *const *name;
+	size_t n, k;
+
+	name = xmrg_names(x, &n);
+	xmrg_values(x, i, v);
+	buf_addc(&s->log, '{');
+	for (k = 0; k < n; k++)
+		if (v[k].p != NULL)
+			buf_addf(&s->log, "%s=%.*s;", name[k], (int)v[k].n,
+			    v[k].p);
+	buf_addc(&s->log, '}');
+}
+
+/* `[part][part]`. */
+static void
+on_parts(struct seen *s, const struct xmrg *x)
+{
+	const struct buf *text;
+	unsigned int i;
+
+	assert_true(xmrg_begun(x) && xmrg_last(x));
+	if (xmrg_chooses(x))
+		buf_adds(&s->log, "choose");
+	for (i = 1; i <= xmrg_parts(x); i++) {
+		text = xmrg_text(x, i);
+		buf_addc(&s->log, '[');
+		buf_add(&s->log, buf_str(text), text->len);
+		buf_addc(&s->log, ']');
+	}
+}
+
 static int
 on_done(void *arg, struct bsmtp_txn *t, struct verr *err)
 {
 	struct seen *s = arg;
 	size_t i;
 
-	buf_addf(&s->log, "%d<%s>", (int)t->line, t->from.smtp);
+	buf_addf(&s->log, "%d<%s>%s", (int)t->line, t->from.smtp,
+	    t->mail.verp ? "verp " : "");
 	for (i = 0; i < t->n_rcpt; i++) {
 		assert_non_null(strstr(t->rcpt[i].smtp, t->rcpt[i].domain));
 		buf_addf(&s->log, "%s%s%s%s", i > 0 ? "," : "", t->rcpt[i].smtp,
 		    t->rcpt[i].notify[0] ? "/" : "", t->rcpt[i].notify);
+		if (t->merge != NULL)
+			on_values(s, t->merge, i);
 	}
-	buf_addf(&s->log, "[");
-	buf_add(&s->log, buf_str(&t->data), t->data.len);
-	buf_addf(&s->log, "]");
+	if (t->merge != NULL) {
+		on_parts(s, t->merge);
+	} else {
+		buf_addf(&s->log, "[");
+		buf_add(&s->log, buf_str(&t->data), t->data.len);
+		buf_addf(&s->log, "]");
+	}
 	if (s->stop_after > 0 && --s->stop_after == 0)
 		return (verr_set(err, VEX_TEMP, "stop"));
 	return (0);
@@ -75,6 +118,7 @@ run(const char *p, size_t n, size_t chunk, struct bsmtp_opts opts)
 }
 
 #define M "MAIL FROM:<s@x>\n"
+#define X "XMRG FROM:<s@x>\n"
 #define R "RCPT TO:<a@b>\n"
 
 static const struct {
@@ -134,7 +178,36 @@ static const struct {
 	{ M R "DATA\nx\n", "!5:stream ends inside a message;" },
 	{ M R "DATA\nx\n.", "!5:stream ends inside a message;" },
 	{ M R "DATA\nx\n.\r", "!5:stream ends inside a message;" },
-	{ "BOGUS\nDATA\nx", "!1:unknown command;" } };
+	{ "BOGUS\nDATA\nx", "!1:unknown command;" },
+	/* merges */
+	{ X R "XPRT 1 LAST\nhi\n.\n", "1<s@x>a@b{}[hi\n]" },
+	{ "XACK OFF\nxmrg from: s@x VERP\nxdfn A=1 b=\"x y\"\n" R
+	  "XDFN b=\"\\\"\\\\\\n\" B=\"\"\n" R R
+	  "XPRT 1\n..a\n...\n.\nxprt 2 last\nb\n.\n",
+	    "2<s@x>verp a@b{a=1;b=x y;},a@b{b=;},a@b{b=;}[.a\n..\n][b\n]" },
+	{ X "XDFN *parts=1,1 *jobId=\"j\"\nXDFN n=\"a\"\tm=b \n" R
+	    "XDFN\n" R "XPRT 1 LAST\n.\n",
+	    "1<s@x>a@b{*parts=1,1;*jobid=j;n=a;m=b;},a@b{}choose[]" },
+	{ X "XDFN n=1\n" R "XPRT 2\nb\n.\nXPRT 1 LAST\na\n.\n" M R
+	    "DATA\nx\n.\n",
+	    "1<s@x>a@b{n=1;}[a\n][b\n]10<s@x>a@b[x\n]" },
+	{ X "XDFN n=1\nRSET\n" X R "XPRT 1 LAST\n.\n", "4<s@x>a@b{}[]" },
+	{ X "XDFN n=1\nRCPT TO:<bad>\n" R "XPRT 1 LAST\n.\n",
+	    "!r3:no @domain;1<s@x>a@b{n=1;}[]" },
+	{ X R "XPRT 1\nx\n.\n" X R "XPRT 1 LAST\ny\n.\n",
+	    "!1:merge without XPRT LAST;6<s@x>a@b{}[y\n]" },
+	{ X R "XPRT 1\nx\n.\n" M R "DATA\ny\n.\n",
+	    "!1:merge without XPRT LAST;6<s@x>a@b[y\n]" },
+	{ X "XDFN n=\"x\n" R "XPRT 1\n" M R "DATA\nevil\n.\nXPRT 2 LAST\n" M
+	    ".\n" M R "DATA\ny\n.\n",
+	    "!2:XDFN: a quote is not closed;13<s@x>a@b[y\n]" },
+	{ "XPRT 1\nx\n.\nXPRT 2 LAST\nx\n.\nXDFN a=1\n" M R "DATA\n.\n",
+	    "!1:XPRT without XMRG;!7:XDFN without XMRG;8<s@x>a@b[]" },
+	{ X "XPRT 1 LAST\nx\n.\n", "!2:no recipient;" },
+	{ X R "XPRT 1 LAST\nx\n", "!5:stream ends inside a message;" },
+	{ X R "DATA\nx\n.\n", "!3:DATA in a mail merge: XPRT;" },
+	{ "XACK\n" M R "DATA\n.\n", "!1:XACK: ON or OFF;2<s@x>a@b[]" },
+	{ "XACK  on \n" M R "DATA\n.\n", "2<s@x>a@b[]" } };
 
 static void
 test_cases(void **state)
@@ -170,7 +243,14 @@ test_limits(void **state)
 		{ M R "NOOP 67890123456789012345\nDATA\n1\n.\n" M R "DATA\n.\n",
 		    "!3:command line too long;7<s@x>a@b[]" },
 		{ M R "DATA\n1\n.\nNOOP 67890123456789012345",
-		    "1<s@x>a@b[1\n]!6:command line too long;" } };
+		    "1<s@x>a@b[1\n]!6:command line too long;" },
+		/* variables may be longer than commands, parts add up */
+		{ X "XDFN n=\"abcdefghijklmnopqrstuvwxyz\"\n" R
+		    "XPRT 1\n12\n.\nXPRT 2 LAST\n3\n.\n",
+		    "1<s@x>a@b{n=abcdefghijklmnopqrstuvwxyz;}[12\n][3\n]" },
+		{ X R "XPRT 1\n12\n.\nXPRT 2 LAST\n34\n.\n",
+		    "!1:message too large;" },
+		{ X R R R "XPRT 1 LAST\n.\n", "!4:too many recipients;" } };
 	struct buf log;
 	size_t i;
 
@@ -212,7 +292,8 @@ test_random(void **state)
 	static const char *const word[] = { M, R, "DATA\n", ".\n", "..\n",
 		"x\n", "RSET\n", "QUIT\r\n", "\r\n.\r\n", "\r", "\n", ".",
 		"MAIL FROM:", "<a@b>", " SIZE=", "RCPT TO:", "\xff", " ",
-		"NOOP\n", "HELO\n" };
+		"NOOP\n", "HELO\n", X, "XDFN a=", "\"", "b=\"c\"\n", "XPRT 1\n",
+		"XPRT 1 LAST\n", "XPRT 2 LAST\n", "XACK OFF\n" };
 	static const struct bsmtp_opts opts = { .max_line = 30, .max_rcpt = 3 };
 	unsigned seed = (unsigned)time(NULL);
 	struct buf in = BUF_INIT, one, two;

@@ -142,7 +142,9 @@ static void
 test_all_or_nothing(void **state)
 {
 	static const char *const bad[] = { "", BAD_RCPT, BAD_CR, BAD_HALF,
-		"XMRG FROM:<a@b.example>\n", "MAIL FROM:<a@b.example>\n" };
+		"XMRG FROM:<a@b.example>\n",
+		"XMRG FROM:<>\nRCPT TO:<a@b.example>\nXPRT 1 LAST\n\n.\n",
+		"MAIL FROM:<a@b.example>\n" };
 	struct buf b = BUF_INIT;
 	struct submit_stream *st;
 	struct submit *s;
