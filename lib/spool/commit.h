@@ -142,6 +142,17 @@ int commit_finish(struct commit *c, struct verr *err);
 int commit_recover(struct spool *sp, struct owner *o, bool *ret_any,
     struct verr *err);
 /*
+ * Roll forward, for a look-up of this submit id: 0, or -1 when a record that
+ * counts it, or one that cannot be read, is left. Whoever calls has its lock
+ * (spool_submit_lock); a writer that is dying is waited for.
+ */
+int commit_recover_submit(struct spool *sp, const char *hash, struct verr *err);
+/*
+ * Has the last commit_recover (or sweep) left a record that takes recipients
+ * out of the batch with this id? Nothing may be sent from it then.
+ */
+bool commit_stuck(const struct spool *sp, const char *id);
+/*
  * When no injector is alive: roll forward, then remove what lies in tmp,
  * records that were not complete, and shared content that no batch uses. Does
  * nothing, successfully, while an injector lives. Owns VirtualMTAs for a

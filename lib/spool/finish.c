@@ -345,7 +345,14 @@ finish_undo(struct finish *f)
 	int saved = errno;
 	size_t i;
 
-	record_file_remove(&f->record);
+	/*
+	 * A record that cannot be removed will be done: without its batches
+	 * it would only note a submission that is not there.
+	 */
+	if (record_file_remove(&f->record) == -1) {
+		errno = saved;
+		return;
+	}
 	for (i = 0; i < f->written; i++) {
 		if (publish_vmta(&f->dirs, f->out[i].vmta, false, NULL) == 0)
 			(void)sys->unlinkat(sys, f->dirs.tmp_fd, f->out[i].name,

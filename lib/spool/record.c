@@ -367,18 +367,47 @@ take_do(struct spool *sp, const struct record_take *t, struct verr *err)
 	return (rc);
 }
 
+/*
+ * The takes. One that fails stops no other; its batch is noted, since nothing
+ * may be sent from it before the record was done.
+ */
+static int
+record_takes(struct spool *sp, const struct record *r, struct verr *err)
+{
+	struct verr why = VERR_INIT;
+	struct batch_name n;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < r->n_take; i++) {
+		(void)batch_name_parse(r->take[i].name, &n);
+		if (take_do(sp, &r->take[i], &why) == 0) {
+			(void)map_del(&sp->stuck, n.id.s);
+			continue;
+		}
+		(void)map_put(&sp->stuck, n.id.s, sp);
+		if (rc == 0 && err != NULL)
+			*err = why;
+		rc = -1;
+	}
+	return (rc);
+}
+
 int
 record_forward(struct spool *sp, const struct record *r, const char *name,
     struct verr *err)
 {
 	bool each = r->n <= RECORD_FSYNC_MAX && r->n_take == 0;
-	size_t i;
+	struct verr why = VERR_INIT;
+	int rc;
 
-	if (record_renames(sp, r, each, err) == -1)
+	rc = record_renames(sp, r, each, err);
+	/*
+	 * What has moved is not sent from where it was, even while it cannot
+	 * come to where it shall be: it waits in tmp, and the record has it.
+	 */
+	if (record_takes(sp, r, rc == 0 ? err : &why) == -1 || rc == -1)
 		return (-1);
-	for (i = 0; i < r->n_take; i++)
-		if (take_do(sp, &r->take[i], err) == -1)
-			return (-1);
 	if (!each && sp->sys->syncfs(sp->sys, sp->fd) == -1)
 		return (verr_sys(err, "sync spool"));
 	if (r->hash != NULL &&
@@ -433,15 +462,18 @@ record_file_commit(struct record_file *f, struct verr *err)
 	return (0);
 }
 
-void
+int
 record_file_remove(struct record_file *f)
 {
-	int saved = errno;
+	int saved = errno, rc = 0;
 
-	if (f->fd != -1)
-		(void)f->sp->sys->unlinkat(f->sp->sys, f->sp->commit_fd,
-		    f->name, 0);
+	if (f->fd != -1 &&
+	    f->sp->sys->unlinkat(f->sp->sys, f->sp->commit_fd, f->name, 0) ==
+		-1 &&
+	    errno != ENOENT && f->name[0] != '.')
+		rc = -1;
 	errno = saved;
+	return (rc);
 }
 
 void

@@ -61,7 +61,8 @@ void commit_record_release(struct record *r);
 /*
  * Do what a durable record says: renames, takes, submit record, one sync, and
  * remove commit/NAME. Takes are their owner's to do: the caller owns their
- * VirtualMTAs. 0 or -1 (to be tried again).
+ * VirtualMTAs. 0 or -1 (to be tried again): then all that could be done is,
+ * and batches that should have been taken from are in sp->stuck.
  */
 int record_forward(struct spool *sp, const struct record *r, const char *name,
     struct verr *err);
@@ -79,8 +80,11 @@ int record_file_write(struct record_file *f, const struct buf *text, bool sync,
     struct verr *err);
 /* The commit point: commit/ID, durably. 0 or -1 (record_file_remove). */
 int record_file_commit(struct record_file *f, struct verr *err);
-/* Nothing of it shall happen. */
-void record_file_remove(struct record_file *f);
+/*
+ * Nothing of it shall happen. 0; -1: it has its name, and keeps it, so that
+ * what it names must stay, too.
+ */
+int record_file_remove(struct record_file *f);
 /* Close it: that ends the lock. */
 void record_file_close(struct record_file *f);
 /*

@@ -75,7 +75,7 @@ spool_submit_lookup(struct spool *sp, const char *hash, uint64_t *ret_count,
 
 	if (!spool_submit_hash_valid(hash))
 		return (verr_set(err, VEX_DATA, "bad submit hash"));
-	if (commit_recover(sp, NULL, NULL, err) == -1 ||
+	if (commit_recover_submit(sp, hash, err) == -1 ||
 	    (fd = store_dir(sp, "submit", err)) == -1)
 		return (-1);
 	rc = file_read(sp->sys, fd, hash, 4096, &b, err);

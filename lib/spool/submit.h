@@ -22,7 +22,8 @@ void spool_submit_hash(uid_t uid, const char *key,
 bool spool_submit_hash_valid(const char *s);
 /*
  * How many messages are taken (0: unknown hash), and the id of the last one
- * ("" when unknown). Rolls forward commits of dead injectors first. 0 or -1.
+ * ("" when unknown). Rolls forward commits of dead injectors first. 0 or -1
+ * (a record that counts this submission cannot be rolled forward).
  */
 int spool_submit_lookup(struct spool *sp, const char *hash, uint64_t *ret_count,
     char ret_msgid[ID_LEN + 1], struct verr *err);

@@ -357,6 +357,44 @@ test_shared(void **state)
 	t_clean(sp);
 }
 
+/* BADCONTENT: a batch that was set aside keeps what it shares. */
+static void
+test_aside(void **state)
+{
+	static char body[200 * 1024];
+	struct commit *c = commit_new(sp);
+	struct spool_tally tally;
+	char domain[32];
+	struct t_seen s;
+	struct id id;
+	uint32_t i;
+	size_t k;
+
+	(void)state;
+	memset(body, 'y', sizeof(body));
+	assert_int_equal(id_new(&table.sys, &id), 0);
+	k = commit_content(c, body, sizeof(body));
+	for (i = 0; i < 4; i++) {
+		(void)snprintf(domain, sizeof(domain), "d%u.example", i);
+		t_add(c, "news", domain, k, id.s, i);
+	}
+	assert_ok(commit_finish(c, &t_err));
+	commit_free(c);
+	assert_int_equal(t_count(sp, sp->content_fd), 4);
+	s = t_see(sp);
+	assert_ok(batch_set_aside(sp, s.last_vmta, s.last_area, s.last_domain,
+	    s.last_file, "a test", &t_err));
+	assert_ok(commit_sweep(sp, &t_err));
+	assert_int_equal(t_count(sp, sp->content_fd), 4);
+	t_clean(sp);
+	assert_ok(spool_check(sp, true, t_finding, NULL, &tally, &t_err));
+	assert_int_equal(t_count(sp, sp->content_fd), 4);
+	/* thrown away, it needs none */
+	assert_int_equal(unlinkat(sp->bad_fd, s.last_file, 0), 0);
+	assert_ok(commit_sweep(sp, &t_err));
+	assert_int_equal(t_count(sp, sp->content_fd), 3);
+}
+
 /* States are overwritten in place, whatever lies between them. */
 static void
 test_states(void **state)
@@ -817,9 +855,10 @@ main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_names),
 		cmocka_unit_test(test_validators), TEST(test_roundtrip),
 		TEST(test_refused), TEST(test_grouping), TEST(test_shared),
-		TEST(test_states), TEST(test_space), TEST(test_damage),
-		TEST(test_merge), TEST(test_merge_damage), TEST(test_foreign),
-		TEST(test_directory_race), TEST(test_many_queues) };
+		TEST(test_aside), TEST(test_states), TEST(test_space),
+		TEST(test_damage), TEST(test_merge), TEST(test_merge_damage),
+		TEST(test_foreign), TEST(test_directory_race),
+		TEST(test_many_queues) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return (cmocka_run_group_tests(tests, t_begin, t_end));
