@@ -26,8 +26,12 @@ struct spool;
 struct owner;
 struct commit;
 
-/* Recipients of a batch; more of one key are cut into several batches. */
+/*
+ * Recipients of a batch, and octets of its lines (one recipient may be over);
+ * more of one key are cut into several batches.
+ */
 #define COMMIT_BATCH_RCPTS 10000
+#define COMMIT_BATCH_TEXT (8U * 1024 * 1024)
 
 /* The queue, and what all recipients of a batch have in common. */
 struct commit_key {
@@ -83,7 +87,8 @@ size_t commit_content_take(struct commit *c, struct buf *b);
  * of the call before (which succeeded, and no commit_write came between).
  * Recipients of one message that follow one another share its M line in each
  * batch. 0, or -1 with VEX_DATA when something in it cannot be stored (control
- * bytes, bad names, ranges); the commit is as before then.
+ * bytes, bad names, ranges, over BATCH_VARS_MAX of values); the commit is as
+ * before then.
  */
 int commit_rcpt(struct commit *c, const struct commit_key *key,
     const struct commit_msg *msg, const struct commit_rcpt *rcpt,
@@ -115,6 +120,8 @@ int commit_write(struct commit *c, struct verr *err);
 
 /* Octets of content, recipients and batches so far: when to finish. */
 uint64_t commit_bytes(const struct commit *c);
+/* Octets of lines that are in memory: when to call commit_write. */
+uint64_t commit_text(const struct commit *c);
 size_t commit_rcpts(const struct commit *c);
 size_t commit_batches(const struct commit *c);
 

@@ -64,6 +64,7 @@ struct commit {
 	struct part **part;
 	size_t n_part, cap_part;
 	size_t n_rcpt;
+	uint64_t text; /* octets in parts */
 	size_t last_content;
 	struct commit_entry *last; /* of the last recipient; NULL: none */
 	size_t n_done;		   /* parts that commit_write has written */

@@ -517,6 +517,7 @@ write_parts(struct finish *f, struct commit *c, struct verr *err)
 		part_free(c->part[i]);
 	c->n_done += c->n_part;
 	c->n_part = 0;
+	c->text = 0;
 	c->last = NULL;
 	map_release(&c->keys, entry_free);
 	return (rc);

@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "spool/batch.h"
 #include "spool/vars.h"
 #include "submit/header.h"
 #include "submit/merge_impl.h"
@@ -426,6 +427,8 @@ submit_merge_columns(struct submit_merge *m, const char *const *name, size_t n,
 		    column_reserved(m, &m->column[i], name[i], err) :
 		    column_variable(m, &m->column[i], name[i], name, i, err);
 	}
+	if (rc == 0 && m->names.len > BATCH_VARS_MAX)
+		rc = verr_set(err, VEX_DATA, "too many variables");
 	if (rc == 0 && m->whole != NULL)
 		rc = template_bind(m, m->whole, err);
 	m->skip = m->s->seq < m->s->skip;

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/unit.h"
 #include "mail/xtext.h"
+#include "spool/batch.h"
 #include "spool/vars.h"
 #include "submit/alias.h"
 #include "submit/header.h"
@@ -377,6 +378,10 @@ row_keep(struct submit_merge *m, const struct submit_rcpt *r,
 	buf_clear(&m->vars);
 	for (i = 0; i < m->n_name; i++)
 		vars_add(&m->vars, i == 0, m->value[i].p, m->value[i].n);
+	if (m->vars.len > BATCH_VARS_MAX)
+		return (verr_set(err, VEX_DATA,
+		    "its values take %zu octets, more than %u", m->vars.len,
+		    BATCH_VARS_MAX));
 	row.vars = buf_str(&m->vars);
 	return (rows_add(m->rows, &row, err));
 }

@@ -23,8 +23,10 @@
 #include "spool/batch.h"
 #include "submit/merge_impl.h"
 
-/* Rows in the commit before they are written, at the next batch's start. */
+/* Rows in the commit before they are written, at the next batch's start; */
 #define WRITE_ROWS 10000
+/* and octets of them, wherever that is. */
+#define WRITE_TEXT (4ULL * COMMIT_BATCH_TEXT)
 
 /* A row in the index. */
 struct ref {
@@ -216,13 +218,15 @@ write_some(struct writer *w, const struct ref *r, const struct ref *last,
     struct verr *err)
 {
 	const struct conf_global *g = conf_global(w->m->s->conf);
+	bool full = commit_text(w->c) >= WRITE_TEXT;
 	bool next = last == NULL || last->key != r->key ||
-	    last->vmta != r->vmta || w->in_batch == COMMIT_BATCH_RCPTS;
+	    last->vmta != r->vmta || w->in_batch == COMMIT_BATCH_RCPTS || full;
 
 	if (next)
 		w->in_batch = 0;
 	w->in_batch++;
-	if (!next || w->waiting < WRITE_ROWS || !rows_spilled(w->m->rows)) {
+	if (!next || (w->waiting < WRITE_ROWS && !full) ||
+	    !rows_spilled(w->m->rows)) {
 		w->waiting++;
 		return (0);
 	}

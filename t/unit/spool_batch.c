@@ -626,6 +626,43 @@ keep_name(void *arg, const char *file, const struct batch_name *n)
 }
 
 /* V lines of another number of values: set aside, not guessed at. */
+/* ROWLIMIT: what is written can be read, however large the values are. */
+static void
+test_merge_large(void **state)
+{
+	const struct commit_merge merge = { .vars = "first" };
+	struct commit_key key = t_key("news", "example.com");
+	struct commit_msg msg = { .sender = "" };
+	struct commit_rcpt rcpt = { .rcpt = "a@example.com" };
+	char *value = xmalloc(BATCH_VARS_MAX + 2);
+	struct commit *c = commit_new(sp);
+	struct id id;
+
+	(void)state;
+	memset(value, 'v', BATCH_VARS_MAX + 1);
+	value[BATCH_VARS_MAX + 1] = '\0';
+	assert_int_equal(id_new(&table.sys, &id), 0);
+	msg.msgid = id.s;
+	msg.content = commit_content(c, "12345", 5);
+	commit_merge(c, &merge);
+	rcpt.vars = value;
+	assert_int_equal(commit_rcpt(c, &key, &msg, &rcpt, &t_err), -1);
+	assert_int_equal(t_err.code, VEX_DATA);
+	value[BATCH_VARS_MAX] = '\0';
+	for (; rcpt.index < 20; rcpt.index++)
+		assert_ok(commit_rcpt(c, rcpt.index == 0 ? &key : NULL, &msg,
+		    &rcpt, &t_err));
+	assert_true(commit_text(c) > 20ULL * BATCH_VARS_MAX);
+	assert_int_equal(commit_batches(c), 3);
+	assert_ok(commit_write(c, &t_err));
+	assert_int_equal(commit_text(c), 0);
+	assert_ok(commit_finish(c, &t_err));
+	commit_free(c);
+	free(value);
+	assert_int_equal(t_see(sp).rcpts, 20);
+	t_clean(sp);
+}
+
 static void
 test_merge_damage(void **state)
 {
@@ -856,9 +893,9 @@ main(void)
 		cmocka_unit_test(test_validators), TEST(test_roundtrip),
 		TEST(test_refused), TEST(test_grouping), TEST(test_shared),
 		TEST(test_aside), TEST(test_states), TEST(test_space),
-		TEST(test_damage), TEST(test_merge), TEST(test_merge_damage),
-		TEST(test_foreign), TEST(test_directory_race),
-		TEST(test_many_queues) };
+		TEST(test_damage), TEST(test_merge), TEST(test_merge_large),
+		TEST(test_merge_damage), TEST(test_foreign),
+		TEST(test_directory_race), TEST(test_many_queues) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return (cmocka_run_group_tests(tests, t_begin, t_end));
