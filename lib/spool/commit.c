@@ -383,13 +383,11 @@ commit_batches(const struct commit *c)
 }
 
 void
-commit_submit(struct commit *c, const char *hash, uint64_t count,
-    const char *msgid)
+commit_submit(struct commit *c, const char *hash,
+    const struct spool_submission *s)
 {
 	/* what is not of the form is refused by commit_finish */
 	memset(c->hash, 0, sizeof(c->hash));
-	memset(c->msgid, 0, sizeof(c->msgid));
 	memcpy(c->hash, hash, strnlen(hash, SUBMIT_HASH_LEN));
-	memcpy(c->msgid, msgid, strnlen(msgid, ID_LEN));
-	c->count = count;
+	c->submit = *s;
 }

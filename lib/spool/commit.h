@@ -25,6 +25,7 @@
 struct spool;
 struct owner;
 struct commit;
+struct spool_submission;
 
 /*
  * Recipients of a batch, and octets of its lines (one recipient may be over);
@@ -126,15 +127,16 @@ size_t commit_rcpts(const struct commit *c);
 size_t commit_batches(const struct commit *c);
 
 /*
- * The commit also says that `count` messages of the submission with this
- * hash (spool/submit.h) are taken, the last of them msgid. Texts are copied.
+ * The commit also says what is taken of the submission with this hash
+ * (spool/submit.h). All is copied.
  */
-void commit_submit(struct commit *c, const char *hash, uint64_t count,
-    const char *msgid);
+void commit_submit(struct commit *c, const char *hash,
+    const struct spool_submission *s);
 
 /*
- * Put it in the spool. 0: all of it is durable, or a durable record has it
- * that is rolled forward by whoever finds it. -1: nothing of it is visible
+ * Put it in the spool. 0: all of it is durable. 1: it is, too, but a record
+ * has it that could not be carried out for what err says, and will be by
+ * whoever finds it next: it is accepted. -1: nothing of it is visible
  * (VEX_TEMP, VEX_IO, VEX_DATA: bad submit data). A commit without recipients
  * only notes its submit id, if any. To be called once.
  */

@@ -73,8 +73,7 @@ struct commit {
 	struct buf merge_header; /* lines of a merge */
 	struct buf scratch, line;
 	char hash[SUBMIT_HASH_LEN + 1]; /* "": no submit id */
-	char msgid[ID_LEN + 1];
-	uint64_t count;
+	struct spool_submission submit;
 };
 
 /* commit.c */

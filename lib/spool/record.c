@@ -6,7 +6,7 @@
  *	rename-cur VMTA DOMAIN NAME	the same to cur
  *	take VMTA DOMAIN AREA NAME SLOTS
  *					recipients of this batch have moved
- *	submit HASH COUNT MSGID		for a submit id
+ *	submit HASH COUNT MSGID [PRINT]	for a submit id
  *	end N				number of lines before it
  *
  * Doing what a record says is idempotent: a batch that is not in tmp any more
@@ -29,7 +29,6 @@
 #include "spool/publish.h"
 #include "spool/record.h"
 #include "spool/spool.h"
-#include "spool/submit.h"
 
 /* Up to so many files are synced one by one, more by one syncfs. */
 #define RECORD_FSYNC_MAX 3
@@ -74,10 +73,10 @@ record_take(struct buf *b, const char *vmta, const char *domain,
 }
 
 void
-record_submit(struct buf *b, const char *hash, uint64_t count,
-    const char *msgid)
+record_submit(struct buf *b, const char *hash, const struct spool_submission *s)
 {
-	buf_addf(b, "submit %s %" PRIu64 " %s\n", hash, count, msgid);
+	buf_addf(b, "submit %s %" PRIu64 " %s%s%s\n", hash, s->count, s->msgid,
+	    s->print[0] != '\0' ? " " : "", s->print);
 }
 
 void
@@ -182,21 +181,26 @@ record_taken(struct record *r, char *line)
 	return (rc);
 }
 
-/* `HASH COUNT MSGID`. */
+/* `HASH COUNT MSGID [PRINT]`. */
 static int
 record_submission(struct record *r, char *line)
 {
-	char *count;
+	char *count, *msgid, *print;
 	int64_t n;
 
 	r->hash = record_word(&line);
 	count = record_word(&line);
-	r->msgid = record_word(&line);
-	if (r->msgid == NULL || *line != '\0' ||
-	    !spool_submit_hash_valid(r->hash) || !id_valid(r->msgid) ||
-	    unit_int(count, &n) == -1)
+	msgid = record_word(&line);
+	print = record_word(&line);
+	if (msgid == NULL || *line != '\0' ||
+	    !spool_submit_hash_valid(r->hash) || !id_valid(msgid) ||
+	    unit_int(count, &n) == -1 ||
+	    (print != NULL && !spool_submit_print_valid(print)))
 		return (-1);
-	r->count = (uint64_t)n;
+	r->submit = (struct spool_submission) { .count = (uint64_t)n };
+	memcpy(r->submit.msgid, msgid, ID_LEN + 1);
+	if (print != NULL)
+		memcpy(r->submit.print, print, SUBMIT_PRINT_LEN + 1);
 	return (0);
 }
 
@@ -411,7 +415,7 @@ record_forward(struct spool *sp, const struct record *r, const char *name,
 	if (!each && sp->sys->syncfs(sp->sys, sp->fd) == -1)
 		return (verr_sys(err, "sync spool"));
 	if (r->hash != NULL &&
-	    spool_submit_put(sp, r->hash, r->count, r->msgid, err) == -1)
+	    spool_submit_put(sp, r->hash, &r->submit, err) == -1)
 		return (-1);
 	if (sp->sys->unlinkat(sp->sys, sp->commit_fd, name, 0) == -1 &&
 	    errno != ENOENT)

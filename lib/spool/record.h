@@ -14,6 +14,7 @@
 #include "base/id.h"
 #include "spool/batch.h"
 #include "spool/name.h"
+#include "spool/submit.h"
 
 struct spool;
 
@@ -40,8 +41,7 @@ struct record {
 	struct record_take *take;
 	size_t n_take;
 	char *hash; /* NULL: no submit id */
-	uint64_t count;
-	char *msgid;
+	struct spool_submission submit;
 	char *text; /* what the pointers point into */
 };
 
@@ -52,8 +52,8 @@ void record_rename(struct buf *b, enum batch_area area, const char *vmta,
 /* n slots, ascending. */
 void record_take(struct buf *b, const char *vmta, const char *domain,
     enum batch_area area, const char *name, const uint32_t *slot, size_t n);
-void record_submit(struct buf *b, const char *hash, uint64_t count,
-    const char *msgid);
+void record_submit(struct buf *b, const char *hash,
+    const struct spool_submission *s);
 void record_end(struct buf *b);
 /* Take a record apart. 0, or -1: it is none. Free: commit_record_release. */
 int commit_record_parse(const char *text, size_t n, struct record *ret_r);

@@ -156,6 +156,7 @@ submit_merge_data(struct submit_merge *m, const char *p, size_t n,
 {
 	if (!m->begun && template_begin(m, err) == -1)
 		return (-1);
+	print_add(&m->s->print, p, n);
 	return (message_feed(&m->s->msg, p, n, err));
 }
 
@@ -177,6 +178,8 @@ submit_merge_part(struct submit_merge *m, unsigned int number, const char *p,
 		return (verr_set(err, VEX_DATA, "template over %zu octets",
 		    max));
 	buf_add(&m->part[number - 1], p, n);
+	print_add(&m->s->print, &number, sizeof(number));
+	print_add(&m->s->print, p, n);
 	return (0);
 }
 
@@ -431,7 +434,10 @@ submit_merge_columns(struct submit_merge *m, const char *const *name, size_t n,
 		rc = verr_set(err, VEX_DATA, "too many variables");
 	if (rc == 0 && m->whole != NULL)
 		rc = template_bind(m, m->whole, err);
-	m->skip = m->s->seq < m->s->skip;
+	m->skip = m->s->seq < m->s->before.count;
+	for (i = 0; i < n; i++)
+		print_text(&m->s->print, name[i]);
+	print_end(&m->s->print, true, NULL);
 	return (rc);
 }
 
@@ -444,16 +450,16 @@ submit_merge_finish(struct submit_merge *m, struct verr *err)
 		return (-1);
 	if (m->accepted == 0)
 		return (0);
-	if (merge_write(m, err) == -1) {
+	submit_accept(m->s);
+	if (submit_taken(m->s, err) == -1 || merge_write(m, err) == -1) {
 		m->accepted = 0;
 		return (submit_break(m->s, err));
 	}
 	m->accepted -= m->opts.dedupe ? m->duplicates : 0;
 	m->done = true;
-	m->s->seq++;
 	if (m->s->durable != NULL)
 		m->s->durable(m->s->durable_arg,
-		    m->skip ? m->s->last_id : m->id.s, m->accepted);
+		    m->skip ? m->s->before.msgid : m->id.s, m->accepted);
 	return (0);
 }
 

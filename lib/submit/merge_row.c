@@ -404,6 +404,27 @@ rows_begin(struct submit_merge *m, struct verr *err)
 	return (0);
 }
 
+/* A row as it was given. */
+static void
+row_print(struct submit_merge *m, const struct submit_rcpt *r,
+    const struct merge_value *value)
+{
+	struct print *p = &m->s->print;
+	size_t i;
+
+	print_begin(p);
+	print_text(p, r->smtp);
+	print_text(p, r->notify);
+	print_text(p, r->orcpt);
+	for (i = 0; i < m->n_column; i++) {
+		print_add(p, &value[i].n, sizeof(value[i].n));
+		if (value[i].p != NULL)
+			print_add(p, value[i].p, value[i].n);
+		print_text(p, value[i].p != NULL ? "" : NULL);
+	}
+	print_end(p, true, NULL);
+}
+
 int
 submit_merge_rcpt(struct submit_merge *m, const struct submit_rcpt *r,
     const struct merge_value *value, struct verr *err)
@@ -416,6 +437,7 @@ submit_merge_rcpt(struct submit_merge *m, const struct submit_rcpt *r,
 		(void)verr_set(err, VEX_DATA, "too many recipients");
 	else if (row_look(m, r, value, &e, NULL, err) == 0 &&
 	    row_keep(m, r, &e, err) == 0) {
+		row_print(m, r, value);
 		m->index++;
 		m->accepted++;
 		return (0);
@@ -431,6 +453,7 @@ submit_merge_pass(struct submit_merge *m)
 {
 	m->index++;
 	m->rejected++;
+	submit_pass(m->s);
 }
 
 int

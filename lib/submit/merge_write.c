@@ -327,6 +327,24 @@ write_bucket(struct writer *w, unsigned int bucket, struct verr *err)
 	return (0);
 }
 
+/* All of it becomes durable. 0 or -1. */
+static int
+write_commit(struct writer *w, struct verr *err)
+{
+	struct submit *s = w->m->s;
+	struct spool_submission now = { .count = s->seq };
+	int rc;
+
+	memcpy(now.msgid, w->m->id.s, sizeof(now.msgid));
+	memcpy(now.print, s->last_print, sizeof(now.print));
+	if (s->hash[0] != '\0')
+		commit_submit(w->c, s->hash, &now);
+	rc = commit_finish(w->c, err);
+	if (rc == 1)
+		s->warning = *err;
+	return (rc == -1 ? -1 : 0);
+}
+
 int
 merge_write(struct submit_merge *m, struct verr *err)
 {
@@ -355,11 +373,8 @@ merge_write(struct submit_merge *m, struct verr *err)
 	/* its pages need not go to the disk with the others */
 	rows_free(m->rows);
 	m->rows = NULL;
-	if (rc == 0 && !m->skip) {
-		if (s->hash[0] != '\0')
-			commit_submit(w.c, s->hash, s->seq + 1, m->id.s);
-		rc = commit_finish(w.c, err);
-	}
+	if (rc == 0 && !m->skip)
+		rc = write_commit(&w, err);
 	commit_free(w.c);
 	free(w.ref);
 	return (rc);

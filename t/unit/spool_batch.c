@@ -223,6 +223,7 @@ test_roundtrip(void **state)
 static void
 test_refused(void **state)
 {
+	struct spool_submission now = { .count = 1 };
 	struct commit *c = commit_new(sp);
 	struct commit_key key = t_key("news", "example.com"), k;
 	struct commit_rcpt rcpt = { .rcpt = "a@b" }, r;
@@ -264,7 +265,8 @@ test_refused(void **state)
 	commit_free(c);
 	assert_int_equal(t_see(sp).batches, 0);
 	c = commit_new(sp);
-	commit_submit(c, "../../x", 1, id.s);
+	memcpy(now.msgid, id.s, sizeof(now.msgid));
+	commit_submit(c, "../../x", &now);
 	assert_int_equal(commit_finish(c, &t_err), -1);
 	commit_free(c);
 }

@@ -375,8 +375,11 @@ static void
 test_submit(void **state)
 {
 	char hash[SUBMIT_HASH_LEN + 1], other[SUBMIT_HASH_LEN + 1];
-	char msgid[ID_LEN + 1], path[600];
-	uint64_t count;
+	const struct spool_submission five = { .count = 5,
+		.msgid = "1lp6jv7m0d3k8q2r5t1ua",
+		.print = "0123456789abcdef" };
+	struct spool_submission now;
+	char path[600];
 	int a, b;
 
 	(void)state;
@@ -390,23 +393,29 @@ test_submit(void **state)
 	assert_int_equal(spool_submit_lock(sp, other, &b, &t_err), 0);
 	(void)close(a);
 	(void)close(b);
-	assert_ok(spool_submit_lookup(sp, hash, &count, msgid, &t_err));
-	assert_int_equal(count, 0);
-	assert_string_equal(msgid, "");
-	assert_ok(spool_submit_put(sp, hash, 5, "1lp6jv7m0d3k8q2r5t1ua",
-	    &t_err));
-	assert_ok(spool_submit_lookup(sp, hash, &count, msgid, &t_err));
-	assert_int_equal(count, 5);
-	assert_string_equal(msgid, "1lp6jv7m0d3k8q2r5t1ua");
+	assert_ok(spool_submit_lookup(sp, hash, &now, &t_err));
+	assert_int_equal(now.count, 0);
+	assert_string_equal(now.msgid, "");
+	assert_ok(spool_submit_put(sp, hash, &five, &t_err));
+	assert_ok(spool_submit_lookup(sp, hash, &now, &t_err));
+	assert_int_equal(now.count, 5);
+	assert_string_equal(now.print, five.print);
+	assert_string_equal(now.msgid, "1lp6jv7m0d3k8q2r5t1ua");
 	assert_ok(spool_submit_sweep(sp, INT64_MAX, &t_err));
-	assert_ok(spool_submit_lookup(sp, hash, &count, msgid, &t_err));
-	assert_int_equal(count, 0);
+	assert_ok(spool_submit_lookup(sp, hash, &now, &t_err));
+	assert_int_equal(now.count, 0);
 	(void)snprintf(path, sizeof(path), "state/submit/%s", hash);
+	/* older ones have no fingerprint */
+	put(path, "vmta-submit 1\ncount: 2\nid: 1lp6jv7m0d3k8q2r5t1ua\n");
+	assert_ok(spool_submit_lookup(sp, hash, &now, &t_err));
+	assert_int_equal(now.count, 2);
+	assert_string_equal(now.print, "");
+	put(path,
+	    "vmta-submit 1\ncount: 2\nid: 1lp6jv7m0d3k8q2r5t1ua\nprint: X\n");
+	assert_int_equal(spool_submit_lookup(sp, hash, &now, &t_err), -1);
 	put(path, "vmta-submit 1\ncount: x\n");
-	assert_int_equal(spool_submit_lookup(sp, hash, &count, msgid, &t_err),
-	    -1);
-	assert_int_equal(spool_submit_lookup(sp, "x", &count, msgid, &t_err),
-	    -1);
+	assert_int_equal(spool_submit_lookup(sp, hash, &now, &t_err), -1);
+	assert_int_equal(spool_submit_lookup(sp, "x", &now, &t_err), -1);
 }
 
 /* Findings of a check, repaired and not. */
@@ -447,8 +456,8 @@ check_is(unsigned int found, unsigned int repaired)
 static void
 test_submit_stuck(void **state)
 {
-	char text[600], msgid[ID_LEN + 1];
-	uint64_t count;
+	struct spool_submission now;
+	char text[600];
 	int i;
 
 	(void)state;
@@ -464,29 +473,27 @@ test_submit_stuck(void **state)
 	    "20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-1-3-00000000",
 	    "x");
 	put("commit/1lp6jv7m0d3k8q2r5t1ub", text);
-	assert_int_equal(spool_submit_lookup(sp, SUBMIT_A, &count, msgid,
-			     &t_err),
-	    -1);
-	assert_ok(spool_submit_lookup(sp, SUBMIT_B, &count, msgid, &t_err));
-	assert_int_equal(count, 0);
+	assert_int_equal(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err), -1);
+	assert_ok(spool_submit_lookup(sp, SUBMIT_B, &now, &t_err));
+	assert_int_equal(now.count, 0);
 	/* the same of records that are damaged, or are none */
 	for (i = 0; i < 2; i++) {
 		(void)snprintf(text, sizeof(text),
 		    "vmta-commit 1\nsubmit %s 3 1lp6jv7m0d3k8q2r5t1ua\nend 9\n",
 		    i == 0 ? SUBMIT_A : SUBMIT_B);
 		put("commit/1lp6jv7m0d3k8q2r5t1ub", text);
-		assert_int_equal(spool_submit_lookup(sp, SUBMIT_A, &count,
-				     msgid, &t_err),
+		assert_int_equal(spool_submit_lookup(sp, SUBMIT_A, &now,
+				     &t_err),
 		    i == 0 ? -1 : 0);
 	}
 	(void)snprintf(text, sizeof(text), "%s/commit/1lp6jv7m0d3k8q2r5t1ub",
 	    sp->path);
 	assert_int_equal(unlink(text), 0);
 	assert_int_equal(mkdir(text, 0700), 0);
-	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &count, msgid, &t_err));
+	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err));
 	assert_int_equal(rmdir(text), 0);
 	assert_int_equal(symlink("nowhere", text), 0);
-	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &count, msgid, &t_err));
+	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err));
 }
 
 static int dying = -1; /* closed, it ends the writer */
@@ -508,8 +515,8 @@ dying_pread(struct sys *s, int fd, void *p, size_t n, off_t off)
 static void
 test_submit_dying(void **state)
 {
-	char path[600], msgid[ID_LEN + 1], c = 0;
-	uint64_t count;
+	struct spool_submission now;
+	char path[600], c = 0;
 	int fd, ready[2], go[2], status;
 	pid_t pid;
 
@@ -536,12 +543,12 @@ test_submit_dying(void **state)
 	(void)close(go[0]);
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	/* another key's look-up does not wait */
-	assert_ok(spool_submit_lookup(sp, SUBMIT_B, &count, msgid, &t_err));
-	assert_int_equal(count, 0);
+	assert_ok(spool_submit_lookup(sp, SUBMIT_B, &now, &t_err));
+	assert_int_equal(now.count, 0);
 	dying = go[1];
 	table.sys.pread = dying_pread;
-	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &count, msgid, &t_err));
-	assert_int_equal(count, 3);
+	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err));
+	assert_int_equal(now.count, 3);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	(void)close(ready[0]);
