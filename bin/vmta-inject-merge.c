@@ -300,12 +300,9 @@ merging_end(struct merging *t, int rc, struct verr *err, const struct cli *cli)
 	uint64_t ok = submit_merge_accepted(t->m);
 	uint64_t bad = submit_merge_rejected(t->m);
 	uint64_t twice = submit_merge_duplicates(t->m);
-	struct verr other = VERR_INIT;
 
-	if (rejects_close(&t->rejects, &other) == -1 && rc == 0) {
-		*err = other;
+	if (inject_rejects_end(&t->rejects, ok, rc, err) == -1)
 		rc = -1;
-	}
 	if (rc == INPUT_STOP)
 		(void)verr_set(err, VEX_TEMP,
 		    "ended by a signal: nothing was accepted");
@@ -320,9 +317,10 @@ merging_end(struct merging *t, int rc, struct verr *err, const struct cli *cli)
 	    ok, bad);
 	if (rc != 0)
 		return (cli_fail(cli, err));
-	if ((rc = cli_finish(cli)) != VEX_OK)
-		return (rc);
-	return (bad == 0 ? VEX_OK : ok > 0 ? VEX_PART : VEX_DATA);
+	return (inject_end(cli, ok,
+	    bad == 0   ? VEX_OK :
+		ok > 0 ? VEX_PART :
+			 VEX_DATA));
 }
 
 int

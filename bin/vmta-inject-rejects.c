@@ -1,4 +1,9 @@
-/* The list of what was refused: a file of the caller's, or standard error. */
+/*
+ * The list of what was refused: a file of the caller's, or standard error.
+ *
+ * Who is told of a failure submits all of it again. So once something is
+ * accepted, that a list or a line could not be written is a warning.
+ */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <unistd.h>
@@ -32,7 +37,8 @@ rejects_line(struct rejects *r, const char *file, uint64_t line,
 	(void)fprintf(r->fp, "%s:%" PRIu64 ": %s\n", file, line, why);
 }
 
-int
+/* What was said goes out. 0 or -1. */
+static int
 rejects_close(struct rejects *r, struct verr *err)
 {
 	bool bad;
@@ -46,4 +52,20 @@ rejects_close(struct rejects *r, struct verr *err)
 	if (!bad || r->name == NULL)
 		return (0);
 	return (verr_set(err, VEX_IO, "%s: cannot be written", r->name));
+}
+
+int
+inject_rejects_end(struct rejects *r, uint64_t accepted, int rc,
+    struct verr *err)
+{
+	struct verr why = VERR_INIT;
+
+	if (rejects_close(r, &why) == 0 || rc != 0)
+		return (0);
+	if (accepted == 0) {
+		*err = why;
+		return (-1);
+	}
+	(void)fprintf(stderr, "vmta-inject: warning: %s\n", why.text);
+	return (0);
 }

@@ -119,13 +119,13 @@ stream_run(struct stream *t, struct verr *err)
 		submit_stream_drop(t->st);
 	if (rc == 0)
 		return (submit_stream_finish(t->st, err));
-	if (rc == INPUT_STOP && submit_stream_finish(t->st, err) == -1)
+	if (rc == INPUT_STOP && submit_stream_stop(t->st, err) == -1)
 		return (-1);
 	/* an error of the input: what was read before it is good */
 	if (rc == -1) {
 		struct verr ignored = VERR_INIT;
 
-		(void)submit_stream_finish(t->st, &ignored);
+		(void)submit_stream_stop(t->st, &ignored);
 	}
 	return (rc);
 }
@@ -137,12 +137,8 @@ stream_end(struct stream *t, int rc, struct verr *err, const struct cli *cli)
 	uint64_t ok = submit_accepted(t->s);
 	uint64_t bad = submit_stream_rejected(t->st);
 
-	struct verr other = VERR_INIT;
-
-	if (rejects_close(&t->rejects, &other) == -1 && rc == 0) {
-		*err = other;
+	if (inject_rejects_end(&t->rejects, ok, rc, err) == -1)
 		rc = -1;
-	}
 	(void)printf("accepted %" PRIu64 " rejected %" PRIu64 " suppressed 0\n",
 	    ok, bad);
 	if (rc == INPUT_STOP)
@@ -150,14 +146,15 @@ stream_end(struct stream *t, int rc, struct verr *err, const struct cli *cli)
 		    "ended by a signal: %" PRIu64
 		    " messages were accepted, the rest was not",
 		    ok);
-	else if (rc == -1)
+	else if (rc == -1 && ok > 0)
 		(void)verr_prefix(err, "after %" PRIu64 " accepted messages",
 		    ok);
 	if (rc != 0)
 		return (cli_fail(cli, err));
-	if ((rc = cli_finish(cli)) != VEX_OK)
-		return (rc);
-	return (bad == 0 ? VEX_OK : ok > 0 ? VEX_PART : VEX_DATA);
+	return (inject_end(cli, ok,
+	    bad == 0   ? VEX_OK :
+		ok > 0 ? VEX_PART :
+			 VEX_DATA));
 }
 
 int

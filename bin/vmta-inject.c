@@ -261,7 +261,15 @@ inject_message(struct inject *j, struct submit *s, struct verr *err)
 	    (j->from_header && submit_header_rcpts(s, err) == -1) ||
 	    submit_end(s, &j->env, err) == -1)
 		return (-1);
-	return (submit_finish(s, err));
+	return (submit_complete(s, err));
+}
+
+int
+inject_end(const struct cli *cli, uint64_t accepted, int code)
+{
+	int rc = cli_finish(cli);
+
+	return (rc != VEX_OK && accepted == 0 ? rc : code);
 }
 
 /* Submit as told; the exit code. */
@@ -289,7 +297,7 @@ inject_submit(struct inject *j, struct submit *s, const struct conf *c,
 		return (inject_smtp(j, s, conf_global(c)->host_name, cli));
 	if (inject_message(j, s, &err) == -1)
 		return (cli_fail(cli, &err));
-	return (cli_finish(cli));
+	return (inject_end(cli, 1, VEX_OK));
 }
 
 /* The configuration: never the caller's when set-uid. */
@@ -338,6 +346,10 @@ inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
 	}
 	s = submit_open(sys_real(), c, &who);
 	rc = inject_submit(j, s, c, cli);
+	if (submit_warning(s) != NULL)
+		(void)fprintf(stderr,
+		    "%s: accepted, and left to the next run: %s\n",
+		    cli->tool->name, submit_warning(s));
 	submit_close(s);
 	conf_unref(c);
 	return (rc);

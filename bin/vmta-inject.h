@@ -69,8 +69,13 @@ int rejects_open(struct rejects *r, const char *name, struct verr *err);
 /* `FILE:LINE: why`. */
 void rejects_line(struct rejects *r, const char *file, uint64_t line,
     const char *why);
-/* 0, or -1 when not all of it could be written to the file. */
-int rejects_close(struct rejects *r, struct verr *err);
+/*
+ * No more is said. accepted: messages; rc: 0, or an error is to be told anyway.
+ * 0; -1 with err: the list could not be written, and nothing is accepted (else
+ * that is only told).
+ */
+int inject_rejects_end(struct rejects *r, uint64_t accepted, int rc,
+    struct verr *err);
 
 /* vmta-inject-seeds.c */
 
@@ -133,6 +138,11 @@ int inject_addr(const struct submit *s, const char *what, const char *text,
 int inject_rcpts(const struct inject *j, struct submit *s, struct verr *err);
 /* Standard input to its end: the message. 0 or -1. */
 int inject_content(struct inject *j, struct submit *s, struct verr *err);
+/*
+ * The end of a submission that has gone well: the exit code. That standard
+ * output cannot be written is only told when something is accepted.
+ */
+int inject_end(const struct cli *cli, uint64_t accepted, int code);
 /* --merge: template, list, totals; the exit code. */
 int inject_merge(struct inject *j, struct submit *s, const struct cli *cli);
 /* --bsmtp, --mbox: all files, the totals on standard output; the exit code. */

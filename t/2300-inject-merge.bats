@@ -56,6 +56,31 @@ sink_conf() {
 		"max-smtp-out = 4 retry-after = 1s }"
 }
 
+@test "ROWLIMIT: a row whose values are too large is refused, and the others are readable" {
+	python3 - "$L" <<-'EOF'
+		import sys
+		with open(sys.argv[1], "w") as f:
+		    f.write("email,first\n")
+		    for i in range(6):
+		        f.write("u%d@x.example,%s\n" % (i, "v" * (1024 * 1024 - 2)))
+		    f.write("big@x.example,%s\n" % ("v" * (1024 * 1024 + 1)))
+		    # as many octets when they are stored
+		    f.write("tab@x.example,%s\n" % ("\t" * (1024 * 256 + 1)))
+		    f.write("last@x.example,small\n")
+	EOF
+	printf 'To: [*to]\n\nHello [first].\n' >"$T"
+	merge --rejects "$R"
+	equal 1 "$status" "$stderr"
+	equal 'accepted 7 rejected 2 suppressed 0' "$output"
+	equal 2 "$(wc -l <"$R")" "$(cut -c1-300 "$R")"
+	grep -q ':8: its values take 1048577 octets, more than 1048576$' "$R" ||
+		fail "$(cut -c1-300 "$R")"
+	grep -q ':9: its values take 1048580 octets' "$R" ||
+		fail "$(cut -c1-300 "$R")"
+	"$P/bin/vmta-check" spool
+	equal 7 "$("$P/bin/vmta-queue" count --all)"
+}
+
 @test "a list: totals, one id, one template, a line of values each" {
 	printf 'email,first\na@x.example,Ann\nb@x.example,Bob\nc@z.example,\n' \
 		>"$L"

@@ -117,28 +117,32 @@ charset_8bit(const char *p, size_t n)
 	return (any >= 0x80);
 }
 
-/* All of p through cd. 0 or -1. */
+/*
+ * All of p through cd, then what it has kept back: a letter that an accent
+ * might have followed (windows-1255, -1258). 0 or -1.
+ */
 static int
 convert(iconv_t cd, const char *p, size_t n, struct buf *out)
 {
 	char *in = xmemdup(p, n), *from = in, *to;
-	size_t left = n, room, rc = 0, before = out->len;
+	size_t left = n, room, rc, before = out->len;
+	bool last;
 
 	(void)iconv(cd, NULL, NULL, NULL, NULL);
-	while (left > 0) {
+	do {
+		last = left == 0;
 		room = left * 2 + 16;
 		to = buf_room(out, room);
-		rc = iconv(cd, &from, &left, &to, &room);
+		rc = last ? iconv(cd, NULL, NULL, &to, &room) :
+			    iconv(cd, &from, &left, &to, &room);
 		out->len = (size_t)(to - out->p);
-		if (rc == (size_t)-1 && errno != E2BIG)
-			break;
-	}
+	} while (rc == (size_t)-1 ? errno == E2BIG : !last);
 	free(in);
-	if (left > 0)
+	if (rc == (size_t)-1)
 		out->len = before;
 	if (out->p != NULL)
 		out->p[out->len] = '\0';
-	return (left > 0 ? -1 : 0);
+	return (rc == (size_t)-1 ? -1 : 0);
 }
 
 /* Copy if it is what the kind says. */

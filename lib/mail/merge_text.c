@@ -93,7 +93,7 @@ literal_lines(struct mitem *i, const char *p)
 	i->last = (size_t)(end - at);
 }
 
-/* How much of a literal is encoded when it is rendered. */
+/* How much of a literal is encoded when it is rendered: whole characters. */
 static size_t
 literal_head(const char *p, size_t n)
 {
@@ -106,6 +106,8 @@ literal_head(const char *p, size_t n)
 		return (n);
 	head = MTEXT_HEAD;
 	if (p[head] == '\n')
+		head++;
+	while (head < n && ((unsigned char)p[head] & 0xc0) == 0x80)
 		head++;
 	return (head);
 }

@@ -25,6 +25,7 @@
 #include "run/wal.h"
 #include "run/work.h"
 #include "run/worker.h"
+#include "spool/commit.h"
 #include "spool/state.h"
 
 #define WORK_SLOTS 1000 /* recipients that one transaction can have */
@@ -115,7 +116,8 @@ work_open_untouched(struct worker *w, struct queue *q, const struct ref *r)
 	struct batch *b = NULL;
 	struct work *k;
 
-	if (work_get(q, &r->name.id) != NULL)
+	if (work_get(q, &r->name.id) != NULL ||
+	    commit_stuck(w->spool, r->name.id.s))
 		return (NULL);
 	(void)batch_name_format(&r->name, file);
 	if (batch_open(w->spool, q->vmta->name, r->area, q->domain, file, true,

@@ -22,8 +22,6 @@
 
 /* What is read at first: the whole index of most batches. */
 #define BATCH_READ (64 * 1024)
-/* An index larger than this is not believed. */
-#define BATCH_INDEX_MAX (256U * 1024 * 1024)
 /* Lines within so many octets are read at once. */
 #define BATCH_SPAN (64 * 1024)
 

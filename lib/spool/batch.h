@@ -18,6 +18,11 @@
 struct spool;
 struct batch;
 
+/* An index larger than this is not believed; commits stay far below it. */
+#define BATCH_INDEX_MAX (256U * 1024 * 1024)
+/* Octets of the values of a recipient of a merge, as they are stored. */
+#define BATCH_VARS_MAX (1024U * 1024)
+
 enum batch_area { BATCH_NEW, BATCH_CUR };
 
 /* Flags of a message. */

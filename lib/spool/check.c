@@ -356,6 +356,18 @@ check_content(void *arg, const char *name)
 	return (0);
 }
 
+/* A name in bad/: its content is kept. */
+static int
+check_bad(void *arg, const char *name)
+{
+	struct check *c = arg;
+	struct batch_name n;
+
+	if (batch_name_parse(name, &n) == 0)
+		(void)map_put(&c->used, n.id.s, c);
+	return (0);
+}
+
 /* Is an injector alive? Then what lies in tmp may be his. */
 static int
 check_injectors(struct check *c)
@@ -423,6 +435,7 @@ spool_check(struct spool *sp, bool repair,
 	    foreign_walk(sp, check_foreign, &c, err) == 0 &&
 	    spool_vmtas(sp, check_vmta, &c, err) == 0 &&
 	    spool_walk(sp, sp->commit_fd, check_record, &c, err) == 0 &&
+	    spool_walk(sp, sp->bad_fd, check_bad, &c, err) == 0 &&
 	    spool_walk(sp, sp->content_fd, check_content, &c, err) == 0 &&
 	    check_leftovers(&c) == 0)
 		rc = 0;

@@ -15,6 +15,9 @@
 #include "spool/batch.h"
 #include "spool/commit_int.h"
 
+_Static_assert(COMMIT_BATCH_TEXT + 8 * BATCH_VARS_MAX < BATCH_INDEX_MAX,
+    "what is written can be read");
+
 struct commit *
 commit_new(struct spool *sp)
 {
@@ -121,10 +124,14 @@ word_ok(const char *s)
 static bool
 text_ok_vars(const char *s)
 {
-	for (; s != NULL && *s != '\0'; s++)
-		if (((unsigned char)*s < 0x20 && *s != '\t') || *s == 0x7f)
+	const char *p;
+
+	if (s == NULL)
+		return (true);
+	for (p = s; *p != '\0'; p++)
+		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
 			return (false);
-	return (true);
+	return ((size_t)(p - s) <= BATCH_VARS_MAX);
 }
 
 static bool
@@ -227,7 +234,8 @@ key_entry(struct commit *c, const struct commit_key *key)
 static struct part *
 key_part(struct commit *c, struct commit_entry *k)
 {
-	if (k->part != NULL && k->part->n_rcpt < COMMIT_BATCH_RCPTS)
+	if (k->part != NULL && k->part->n_rcpt < COMMIT_BATCH_RCPTS &&
+	    k->part->text.len < COMMIT_BATCH_TEXT)
 		return (k->part);
 	c->part = grow(c->part, c->n_part, &c->cap_part, sizeof(*c->part));
 	k->part = xcalloc(1, sizeof(*k->part));
@@ -315,6 +323,7 @@ commit_rcpt(struct commit *c, const struct commit_key *key,
     struct verr *err)
 {
 	struct part *p;
+	size_t before;
 
 	if ((key != NULL && key_check(c, key, msg, err) == -1) ||
 	    rcpt_check(c, rcpt, err) == -1)
@@ -325,9 +334,11 @@ commit_rcpt(struct commit *c, const struct commit_key *key,
 		c->last_content = msg->content;
 	}
 	p = key_part(c, c->last);
+	before = p->text.len;
 	if (key != NULL || p->n_msg == 0)
 		part_msg(c, p);
 	rcpt_lines(c, &p->text, rcpt);
+	c->text += p->text.len - before;
 	p->n_rcpt++;
 	c->n_rcpt++;
 	return (0);
@@ -353,6 +364,12 @@ commit_bytes(const struct commit *c)
 	return (c->bytes);
 }
 
+uint64_t
+commit_text(const struct commit *c)
+{
+	return (c->text);
+}
+
 size_t
 commit_rcpts(const struct commit *c)
 {
@@ -366,13 +383,11 @@ commit_batches(const struct commit *c)
 }
 
 void
-commit_submit(struct commit *c, const char *hash, uint64_t count,
-    const char *msgid)
+commit_submit(struct commit *c, const char *hash,
+    const struct spool_submission *s)
 {
 	/* what is not of the form is refused by commit_finish */
 	memset(c->hash, 0, sizeof(c->hash));
-	memset(c->msgid, 0, sizeof(c->msgid));
 	memcpy(c->hash, hash, strnlen(hash, SUBMIT_HASH_LEN));
-	memcpy(c->msgid, msgid, strnlen(msgid, ID_LEN));
-	c->count = count;
+	c->submit = *s;
 }

@@ -25,9 +25,14 @@
 struct spool;
 struct owner;
 struct commit;
+struct spool_submission;
 
-/* Recipients of a batch; more of one key are cut into several batches. */
+/*
+ * Recipients of a batch, and octets of its lines (one recipient may be over);
+ * more of one key are cut into several batches.
+ */
 #define COMMIT_BATCH_RCPTS 10000
+#define COMMIT_BATCH_TEXT (8U * 1024 * 1024)
 
 /* The queue, and what all recipients of a batch have in common. */
 struct commit_key {
@@ -83,7 +88,8 @@ size_t commit_content_take(struct commit *c, struct buf *b);
  * of the call before (which succeeded, and no commit_write came between).
  * Recipients of one message that follow one another share its M line in each
  * batch. 0, or -1 with VEX_DATA when something in it cannot be stored (control
- * bytes, bad names, ranges); the commit is as before then.
+ * bytes, bad names, ranges, over BATCH_VARS_MAX of values); the commit is as
+ * before then.
  */
 int commit_rcpt(struct commit *c, const struct commit_key *key,
     const struct commit_msg *msg, const struct commit_rcpt *rcpt,
@@ -115,19 +121,22 @@ int commit_write(struct commit *c, struct verr *err);
 
 /* Octets of content, recipients and batches so far: when to finish. */
 uint64_t commit_bytes(const struct commit *c);
+/* Octets of lines that are in memory: when to call commit_write. */
+uint64_t commit_text(const struct commit *c);
 size_t commit_rcpts(const struct commit *c);
 size_t commit_batches(const struct commit *c);
 
 /*
- * The commit also says that `count` messages of the submission with this
- * hash (spool/submit.h) are taken, the last of them msgid. Texts are copied.
+ * The commit also says what is taken of the submission with this hash
+ * (spool/submit.h). All is copied.
  */
-void commit_submit(struct commit *c, const char *hash, uint64_t count,
-    const char *msgid);
+void commit_submit(struct commit *c, const char *hash,
+    const struct spool_submission *s);
 
 /*
- * Put it in the spool. 0: all of it is durable, or a durable record has it
- * that is rolled forward by whoever finds it. -1: nothing of it is visible
+ * Put it in the spool. 0: all of it is durable. 1: it is, too, but a record
+ * has it that could not be carried out for what err says, and will be by
+ * whoever finds it next: it is accepted. -1: nothing of it is visible
  * (VEX_TEMP, VEX_IO, VEX_DATA: bad submit data). A commit without recipients
  * only notes its submit id, if any. To be called once.
  */
@@ -141,6 +150,17 @@ int commit_finish(struct commit *c, struct verr *err);
  */
 int commit_recover(struct spool *sp, struct owner *o, bool *ret_any,
     struct verr *err);
+/*
+ * Roll forward, for a look-up of this submit id: 0, or -1 when a record that
+ * counts it, or one that cannot be read, is left. Whoever calls has its lock
+ * (spool_submit_lock); a writer that is dying is waited for.
+ */
+int commit_recover_submit(struct spool *sp, const char *hash, struct verr *err);
+/*
+ * Has the last commit_recover (or sweep) left a record that takes recipients
+ * out of the batch with this id? Nothing may be sent from it then.
+ */
+bool commit_stuck(const struct spool *sp, const char *id);
 /*
  * When no injector is alive: roll forward, then remove what lies in tmp,
  * records that were not complete, and shared content that no batch uses. Does

@@ -64,6 +64,7 @@ struct commit {
 	struct part **part;
 	size_t n_part, cap_part;
 	size_t n_rcpt;
+	uint64_t text; /* octets in parts */
 	size_t last_content;
 	struct commit_entry *last; /* of the last recipient; NULL: none */
 	size_t n_done;		   /* parts that commit_write has written */
@@ -72,8 +73,7 @@ struct commit {
 	struct buf merge_header; /* lines of a merge */
 	struct buf scratch, line;
 	char hash[SUBMIT_HASH_LEN + 1]; /* "": no submit id */
-	char msgid[ID_LEN + 1];
-	uint64_t count;
+	struct spool_submission submit;
 };
 
 /* commit.c */

@@ -333,7 +333,7 @@ finish_record_text(struct finish *f, struct buf *b)
 		record_rename(b, BATCH_NEW, f->out[i].vmta, f->out[i].domain,
 		    f->out[i].name);
 	if (f->c->hash[0] != '\0')
-		record_submit(b, f->c->hash, f->c->count, f->c->msgid);
+		record_submit(b, f->c->hash, &f->c->submit);
 	record_end(b);
 }
 
@@ -345,7 +345,14 @@ finish_undo(struct finish *f)
 	int saved = errno;
 	size_t i;
 
-	record_file_remove(&f->record);
+	/*
+	 * A record that cannot be removed will be done: without its batches
+	 * it would only note a submission that is not there.
+	 */
+	if (record_file_remove(&f->record) == -1) {
+		errno = saved;
+		return;
+	}
 	for (i = 0; i < f->written; i++) {
 		if (publish_vmta(&f->dirs, f->out[i].vmta, false, NULL) == 0)
 			(void)sys->unlinkat(sys, f->dirs.tmp_fd, f->out[i].name,
@@ -357,30 +364,33 @@ finish_undo(struct finish *f)
 	errno = saved;
 }
 
-/* After the commit point: what cannot be done is left to recovery. */
-static void
-finish_forward(struct finish *f)
+/*
+ * After the commit point: what cannot be done is left to recovery. 0, or 1
+ * with what that is.
+ */
+static int
+finish_forward(struct finish *f, struct verr *err)
 {
 	struct record_item *item = xcalloc(f->n_out + 1, sizeof(*item));
 	struct commit *c = f->c;
-	struct record r = { .item = item, .n = f->n_out, .count = c->count };
+	struct record r = { .item = item, .n = f->n_out, .submit = c->submit };
 	size_t i;
+	int rc;
 
 	for (i = 0; i < f->n_out; i++) {
 		item[i].vmta = f->out[i].vmta;
 		item[i].domain = f->out[i].domain;
 		memcpy(item[i].name, f->out[i].name, sizeof(item[i].name));
 	}
-	if (c->hash[0] != '\0') {
+	if (c->hash[0] != '\0')
 		r.hash = c->hash;
-		r.msgid = c->msgid;
-	}
 	publish_end(&f->dirs);
-	(void)record_forward(f->sp, &r, f->record.name, NULL);
+	rc = record_forward(f->sp, &r, f->record.name, err);
 	free(item);
+	return (rc == 0 ? 0 : 1);
 }
 
-/* All batches are written: make them visible. */
+/* All batches are written: make them visible. 0, 1 or -1. */
 static int
 finish_publish(struct finish *f, struct verr *err)
 {
@@ -403,8 +413,7 @@ finish_publish(struct finish *f, struct verr *err)
 	if (rc == -1 || finish_sync(f, err) == -1 ||
 	    record_file_commit(&f->record, err) == -1)
 		return (-1);
-	finish_forward(f);
-	return (0);
+	return (finish_forward(f, err));
 }
 
 /* Say what is new. That it could not be said is no error. */
@@ -510,6 +519,7 @@ write_parts(struct finish *f, struct commit *c, struct verr *err)
 		part_free(c->part[i]);
 	c->n_done += c->n_part;
 	c->n_part = 0;
+	c->text = 0;
 	c->last = NULL;
 	map_release(&c->keys, entry_free);
 	return (rc);
@@ -562,12 +572,12 @@ commit_finish(struct commit *c, struct verr *err)
 	int rc;
 
 	if (c->hash[0] != '\0' &&
-	    (!spool_submit_hash_valid(c->hash) || !id_valid(c->msgid)))
+	    (!spool_submit_hash_valid(c->hash) || !id_valid(c->submit.msgid)))
 		return (verr_set(err, VEX_DATA, "bad submit id"));
 	if (c->n_rcpt == 0)
-		return (c->hash[0] == '\0' ? 0 :
-					     spool_submit_put(c->sp, c->hash,
-						 c->count, c->msgid, err));
+		return (c->hash[0] == '\0' ?
+			0 :
+			spool_submit_put(c->sp, c->hash, &c->submit, err));
 	if (c->finish == NULL && finish_begin(f, c, err) == -1)
 		return (-1);
 	rc = finish_write(f, c, err);

@@ -486,7 +486,7 @@ move_finish(struct move *m, struct verr *err)
 			rc = move_commit(m, &f, &text, err);
 	}
 	if (rc == -1)
-		record_file_remove(&f);
+		(void)record_file_remove(&f); /* it has no name yet */
 	for (i = 0; i < m->n && rc == 0; i++)
 		move_mark(&m->item[i]);
 	if (rc == 0)

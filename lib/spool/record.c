@@ -6,7 +6,7 @@
  *	rename-cur VMTA DOMAIN NAME	the same to cur
  *	take VMTA DOMAIN AREA NAME SLOTS
  *					recipients of this batch have moved
- *	submit HASH COUNT MSGID		for a submit id
+ *	submit HASH COUNT MSGID [PRINT]	for a submit id
  *	end N				number of lines before it
  *
  * Doing what a record says is idempotent: a batch that is not in tmp any more
@@ -29,7 +29,6 @@
 #include "spool/publish.h"
 #include "spool/record.h"
 #include "spool/spool.h"
-#include "spool/submit.h"
 
 /* Up to so many files are synced one by one, more by one syncfs. */
 #define RECORD_FSYNC_MAX 3
@@ -74,10 +73,10 @@ record_take(struct buf *b, const char *vmta, const char *domain,
 }
 
 void
-record_submit(struct buf *b, const char *hash, uint64_t count,
-    const char *msgid)
+record_submit(struct buf *b, const char *hash, const struct spool_submission *s)
 {
-	buf_addf(b, "submit %s %" PRIu64 " %s\n", hash, count, msgid);
+	buf_addf(b, "submit %s %" PRIu64 " %s%s%s\n", hash, s->count, s->msgid,
+	    s->print[0] != '\0' ? " " : "", s->print);
 }
 
 void
@@ -182,21 +181,26 @@ record_taken(struct record *r, char *line)
 	return (rc);
 }
 
-/* `HASH COUNT MSGID`. */
+/* `HASH COUNT MSGID [PRINT]`. */
 static int
 record_submission(struct record *r, char *line)
 {
-	char *count;
+	char *count, *msgid, *print;
 	int64_t n;
 
 	r->hash = record_word(&line);
 	count = record_word(&line);
-	r->msgid = record_word(&line);
-	if (r->msgid == NULL || *line != '\0' ||
-	    !spool_submit_hash_valid(r->hash) || !id_valid(r->msgid) ||
-	    unit_int(count, &n) == -1)
+	msgid = record_word(&line);
+	print = record_word(&line);
+	if (msgid == NULL || *line != '\0' ||
+	    !spool_submit_hash_valid(r->hash) || !id_valid(msgid) ||
+	    unit_int(count, &n) == -1 ||
+	    (print != NULL && !spool_submit_print_valid(print)))
 		return (-1);
-	r->count = (uint64_t)n;
+	r->submit = (struct spool_submission) { .count = (uint64_t)n };
+	memcpy(r->submit.msgid, msgid, ID_LEN + 1);
+	if (print != NULL)
+		memcpy(r->submit.print, print, SUBMIT_PRINT_LEN + 1);
 	return (0);
 }
 
@@ -367,22 +371,51 @@ take_do(struct spool *sp, const struct record_take *t, struct verr *err)
 	return (rc);
 }
 
+/*
+ * The takes. One that fails stops no other; its batch is noted, since nothing
+ * may be sent from it before the record was done.
+ */
+static int
+record_takes(struct spool *sp, const struct record *r, struct verr *err)
+{
+	struct verr why = VERR_INIT;
+	struct batch_name n;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < r->n_take; i++) {
+		(void)batch_name_parse(r->take[i].name, &n);
+		if (take_do(sp, &r->take[i], &why) == 0) {
+			(void)map_del(&sp->stuck, n.id.s);
+			continue;
+		}
+		(void)map_put(&sp->stuck, n.id.s, sp);
+		if (rc == 0 && err != NULL)
+			*err = why;
+		rc = -1;
+	}
+	return (rc);
+}
+
 int
 record_forward(struct spool *sp, const struct record *r, const char *name,
     struct verr *err)
 {
 	bool each = r->n <= RECORD_FSYNC_MAX && r->n_take == 0;
-	size_t i;
+	struct verr why = VERR_INIT;
+	int rc;
 
-	if (record_renames(sp, r, each, err) == -1)
+	rc = record_renames(sp, r, each, err);
+	/*
+	 * What has moved is not sent from where it was, even while it cannot
+	 * come to where it shall be: it waits in tmp, and the record has it.
+	 */
+	if (record_takes(sp, r, rc == 0 ? err : &why) == -1 || rc == -1)
 		return (-1);
-	for (i = 0; i < r->n_take; i++)
-		if (take_do(sp, &r->take[i], err) == -1)
-			return (-1);
 	if (!each && sp->sys->syncfs(sp->sys, sp->fd) == -1)
 		return (verr_sys(err, "sync spool"));
 	if (r->hash != NULL &&
-	    spool_submit_put(sp, r->hash, r->count, r->msgid, err) == -1)
+	    spool_submit_put(sp, r->hash, &r->submit, err) == -1)
 		return (-1);
 	if (sp->sys->unlinkat(sp->sys, sp->commit_fd, name, 0) == -1 &&
 	    errno != ENOENT)
@@ -433,15 +466,18 @@ record_file_commit(struct record_file *f, struct verr *err)
 	return (0);
 }
 
-void
+int
 record_file_remove(struct record_file *f)
 {
-	int saved = errno;
+	int saved = errno, rc = 0;
 
-	if (f->fd != -1)
-		(void)f->sp->sys->unlinkat(f->sp->sys, f->sp->commit_fd,
-		    f->name, 0);
+	if (f->fd != -1 &&
+	    f->sp->sys->unlinkat(f->sp->sys, f->sp->commit_fd, f->name, 0) ==
+		-1 &&
+	    errno != ENOENT && f->name[0] != '.')
+		rc = -1;
 	errno = saved;
+	return (rc);
 }
 
 void

@@ -14,6 +14,7 @@
 #include "base/id.h"
 #include "spool/batch.h"
 #include "spool/name.h"
+#include "spool/submit.h"
 
 struct spool;
 
@@ -40,8 +41,7 @@ struct record {
 	struct record_take *take;
 	size_t n_take;
 	char *hash; /* NULL: no submit id */
-	uint64_t count;
-	char *msgid;
+	struct spool_submission submit;
 	char *text; /* what the pointers point into */
 };
 
@@ -52,8 +52,8 @@ void record_rename(struct buf *b, enum batch_area area, const char *vmta,
 /* n slots, ascending. */
 void record_take(struct buf *b, const char *vmta, const char *domain,
     enum batch_area area, const char *name, const uint32_t *slot, size_t n);
-void record_submit(struct buf *b, const char *hash, uint64_t count,
-    const char *msgid);
+void record_submit(struct buf *b, const char *hash,
+    const struct spool_submission *s);
 void record_end(struct buf *b);
 /* Take a record apart. 0, or -1: it is none. Free: commit_record_release. */
 int commit_record_parse(const char *text, size_t n, struct record *ret_r);
@@ -61,7 +61,8 @@ void commit_record_release(struct record *r);
 /*
  * Do what a durable record says: renames, takes, submit record, one sync, and
  * remove commit/NAME. Takes are their owner's to do: the caller owns their
- * VirtualMTAs. 0 or -1 (to be tried again).
+ * VirtualMTAs. 0 or -1 (to be tried again): then all that could be done is,
+ * and batches that should have been taken from are in sp->stuck.
  */
 int record_forward(struct spool *sp, const struct record *r, const char *name,
     struct verr *err);
@@ -79,8 +80,11 @@ int record_file_write(struct record_file *f, const struct buf *text, bool sync,
     struct verr *err);
 /* The commit point: commit/ID, durably. 0 or -1 (record_file_remove). */
 int record_file_commit(struct record_file *f, struct verr *err);
-/* Nothing of it shall happen. */
-void record_file_remove(struct record_file *f);
+/*
+ * Nothing of it shall happen. 0; -1: it has its name, and keeps it, so that
+ * what it names must stay, too.
+ */
+int record_file_remove(struct record_file *f);
 /* Close it: that ends the lock. */
 void record_file_close(struct record_file *f);
 /*

@@ -38,7 +38,8 @@ struct recover {
 	struct verr *err;   /* the last failure */
 	bool any;
 	bool failed;
-	bool busy; /* a record that somebody else holds */
+	bool busy;	  /* a record that somebody else holds */
+	const char *hash; /* of a look-up: other records may fail */
 	/* a sweep's */
 	const char *vmta;
 	struct owner *owner; /* for a moment */
@@ -46,7 +47,10 @@ struct recover {
 	int tmp_fd;
 };
 
-/* Read a record. 0; 1: it is gone; -1. */
+/*
+ * Read a record. 0; 1: it is gone; 2: it is damaged or no file, and not of
+ * the submit id that is looked for; -1.
+ */
 static int
 recover_read(struct recover *rc, const char *name, struct record *ret_r)
 {
@@ -54,11 +58,18 @@ recover_read(struct recover *rc, const char *name, struct record *ret_r)
 	int ret = 0;
 
 	if (file_read(rc->sp->sys, rc->sp->commit_fd, name, RECOVER_MAX, &b,
-		rc->err) == -1)
-		ret = errno == ENOENT ? 1 : -1;
-	else if (commit_record_parse(b.p, b.len, ret_r) == -1)
+		rc->err) == -1) {
+		if (errno == ENOENT)
+			ret = 1;
+		else
+			ret = rc->hash != NULL && errno == EFBIG ? 2 : -1;
+	} else if (commit_record_parse(b.p, b.len, ret_r) == -1) {
 		ret = verr_set(rc->err, VEX_IO,
 		    "commit/%s is damaged: see vmta-check spool", name);
+		if (rc->hash != NULL &&
+		    memmem(b.p, b.len, rc->hash, strlen(rc->hash)) == NULL)
+			ret = 2;
+	}
 	buf_release(&b);
 	return (ret);
 }
@@ -78,6 +89,14 @@ recover_may_take(struct recover *rc, const struct record *r)
 	return (true);
 }
 
+/* Does the caller need to know what the record says? */
+static bool
+recover_concerns(const struct recover *rc, const struct record *r)
+{
+	return (rc->hash == NULL ||
+	    (r->hash != NULL && strcmp(r->hash, rc->hash) == 0));
+}
+
 /* Do a record that is open and locked. */
 static int
 recover_locked(struct recover *rc, const char *name)
@@ -86,10 +105,12 @@ recover_locked(struct recover *rc, const char *name)
 	int ret = recover_read(rc, name, &r);
 
 	if (ret != 0) /* done by another one before we had the lock */
-		return (ret == 1 ? 0 : -1);
+		return (ret == -1 ? -1 : 0);
 	if (recover_may_take(rc, &r)) {
 		rc->any = true;
 		ret = record_forward(rc->sp, &r, name, rc->err);
+		if (ret == -1 && !recover_concerns(rc, &r))
+			ret = 0;
 	} else {
 		rc->busy = true;
 	}
@@ -97,18 +118,29 @@ recover_locked(struct recover *rc, const char *name)
 	return (ret);
 }
 
-/* Somebody has the lock of a record: wait for it, if it takes from us. */
+/*
+ * Somebody has the lock of a record: wait for it, if it takes from us, or is
+ * of the submit id that is ours: a process that was killed has lost that
+ * already and may still have this.
+ */
 static bool
 recover_wait(struct recover *rc, const char *name, int fd)
 {
 	struct record r;
 	bool wait;
 
-	if (rc->mine == NULL || recover_read(rc, name, &r) != 0)
+	if ((rc->mine == NULL && rc->hash == NULL) ||
+	    recover_read(rc, name, &r) != 0)
 		return (false);
-	wait = r.n_take > 0 && recover_may_take(rc, &r);
+	wait = rc->hash != NULL ? recover_concerns(rc, &r) :
+				  r.n_take > 0 && recover_may_take(rc, &r);
 	commit_record_release(&r);
-	return (wait && flock(fd, LOCK_EX) == 0);
+	if (!wait)
+		return (false);
+	while (flock(fd, LOCK_EX) == -1)
+		if (errno != EINTR)
+			return (false);
+	return (true);
 }
 
 /* A name in commit/. */
@@ -124,10 +156,11 @@ recover_name(void *arg, const char *name)
 	fd = sys->openat(sys, rc->sp->commit_fd, name,
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd == -1) {
-		if (errno != ENOENT) {
-			(void)verr_sys(rc->err, "open commit/%s", name);
-			rc->failed = true;
-		}
+		if (errno == ENOENT)
+			return (0);
+		(void)verr_sys(rc->err, "open commit/%s", name);
+		/* a link is nobody's record, and a shortage says nothing */
+		rc->failed = rc->failed || rc->hash == NULL || errno != ELOOP;
 		return (0);
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) == -1 && !recover_wait(rc, name, fd))
@@ -142,6 +175,8 @@ recover_name(void *arg, const char *name)
 static int
 recover_all(struct recover *rc)
 {
+	if (rc->mine != NULL)
+		map_release(&rc->sp->stuck, NULL);
 	if (spool_walk(rc->sp, rc->sp->commit_fd, recover_name, rc, rc->err) ==
 	    -1)
 		return (-1);
@@ -160,6 +195,20 @@ commit_recover(struct spool *sp, struct owner *o, bool *ret_any,
 	if (ret_any != NULL)
 		*ret_any = rc.any;
 	return (ret);
+}
+
+int
+commit_recover_submit(struct spool *sp, const char *hash, struct verr *err)
+{
+	struct recover rc = { .sp = sp, .hash = hash, .err = err };
+
+	return (recover_all(&rc));
+}
+
+bool
+commit_stuck(const struct spool *sp, const char *id)
+{
+	return (map_get(&sp->stuck, id) != NULL);
 }
 
 /* Remove dfd/name; what is gone is gone. */
@@ -296,6 +345,16 @@ sweep_vmta(void *arg, const char *vmta, bool foreign)
 	    rc->err));
 }
 
+/* A name in bad/: who sets the batch right wants its content, too. */
+static int
+sweep_bad_name(void *arg, const char *name)
+{
+	struct batch_name n;
+
+	return (batch_name_parse(name, &n) == 0 ? sweep_used(arg, name, &n) :
+						  0);
+}
+
 /* Shared content that no batch names. 0 or -1. */
 static int
 sweep_content(struct recover *rc)
@@ -312,6 +371,8 @@ sweep_content(struct recover *rc)
 	ret = spool_vmtas(sp, sweep_own, rc, rc->err);
 	if (ret == 0)
 		ret = spool_vmtas(sp, sweep_vmta, rc, rc->err);
+	if (ret == 0)
+		ret = spool_walk(sp, sp->bad_fd, sweep_bad_name, rc, rc->err);
 	while (ret == 0 && (name = map_next(&rc->content, &i, NULL)) != NULL)
 		sweep_unlink(rc, sp->content_fd, name);
 out:

@@ -130,6 +130,7 @@ spool_close(struct spool *sp)
 	for (i = 0; i < sizeof(fd) / sizeof(fd[0]); i++)
 		if (*fd[i] != -1)
 			(void)sp->sys->close(sp->sys, *fd[i]);
+	map_release(&sp->stuck, NULL);
 	free(sp->path);
 	free(sp);
 	errno = saved;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/map.h"
 #include "base/sys.h"
 
 #define SPOOL_VMTA_MAX 64    /* characters of a VirtualMTA's name */
@@ -26,6 +27,7 @@ struct spool {
 	int control_fd;
 	int state_fd;
 	int bad_fd;
+	struct map stuck; /* commit_stuck */
 };
 
 /*

@@ -6,6 +6,7 @@
  *	vmta-submit 1
  *	count: N
  *	id: MSGID
+ *	print: HASH	a fingerprint of what was given (submit/print.h)
  *
  * Locks are bytes of state/submit/.lock, one for each hash.
  */
@@ -48,47 +49,66 @@ spool_submit_hash_valid(const char *s)
 	    strspn(s, "0123456789abcdef") == SUBMIT_HASH_LEN);
 }
 
+bool
+spool_submit_print_valid(const char *s)
+{
+	return (strlen(s) == SUBMIT_PRINT_LEN &&
+	    strspn(s, "0123456789abcdef") == SUBMIT_PRINT_LEN);
+}
+
 /* What a file says. */
-struct submission {
-	int64_t count;
-	char msgid[ID_LEN + 1];
+struct submit_file {
+	struct spool_submission s;
+	bool bad;
 };
 
 static void
 submit_line(void *arg, const char *key, const char *value)
 {
-	struct submission *s = arg;
+	struct submit_file *f = arg;
+	int64_t n;
 
-	if (strcmp(key, "count") == 0 && unit_int(value, &s->count) == -1)
-		s->count = -1;
+	if (strcmp(key, "count") == 0) {
+		if (unit_int(value, &n) == -1)
+			f->bad = true;
+		else
+			f->s.count = (uint64_t)n;
+	}
 	if (strcmp(key, "id") == 0 && id_valid(value))
-		memcpy(s->msgid, value, ID_LEN + 1);
+		memcpy(f->s.msgid, value, ID_LEN + 1);
+	if (strcmp(key, "print") == 0) {
+		if (!spool_submit_print_valid(value))
+			f->bad = true;
+		else
+			memcpy(f->s.print, value, SUBMIT_PRINT_LEN + 1);
+	}
 }
 
 int
-spool_submit_lookup(struct spool *sp, const char *hash, uint64_t *ret_count,
-    char ret_msgid[ID_LEN + 1], struct verr *err)
+spool_submit_lookup(struct spool *sp, const char *hash,
+    struct spool_submission *ret_s, struct verr *err)
 {
-	struct submission s = { .count = 0 };
+	struct submit_file f = { .bad = false };
 	struct buf b = BUF_INIT;
 	int fd, rc;
 
+	*ret_s = f.s;
 	if (!spool_submit_hash_valid(hash))
 		return (verr_set(err, VEX_DATA, "bad submit hash"));
-	if (commit_recover(sp, NULL, NULL, err) == -1 ||
+	if (commit_recover_submit(sp, hash, err) == -1 ||
 	    (fd = store_dir(sp, "submit", err)) == -1)
 		return (-1);
 	rc = file_read(sp->sys, fd, hash, 4096, &b, err);
 	if (rc == -1 && errno == ENOENT)
 		rc = 0;
 	else if (rc == 0 &&
-	    (store_lines(&b, "vmta-submit 1", submit_line, &s) == -1 ||
-		s.count < 0 || s.msgid[0] == '\0'))
+	    (store_lines(&b, "vmta-submit 1", submit_line, &f) == -1 || f.bad ||
+		f.s.msgid[0] == '\0'))
 		rc = verr_set(err, VEX_IO, "state/submit/%s is damaged", hash);
 	(void)sp->sys->close(sp->sys, fd);
 	buf_release(&b);
-	*ret_count = (uint64_t)s.count;
-	memcpy(ret_msgid, s.msgid, ID_LEN + 1);
+	if (rc == 0)
+		*ret_s = f.s;
 	return (rc);
 }
 
@@ -122,16 +142,18 @@ spool_submit_lock(struct spool *sp, const char *hash, int *ret_fd,
 }
 
 int
-spool_submit_put(struct spool *sp, const char *hash, uint64_t count,
-    const char *msgid, struct verr *err)
+spool_submit_put(struct spool *sp, const char *hash,
+    const struct spool_submission *s, struct verr *err)
 {
-	char text[128];
+	char text[160];
 	int fd, n, rc;
 
 	if ((fd = store_dir(sp, "submit", err)) == -1)
 		return (-1);
 	n = snprintf(text, sizeof(text),
-	    "vmta-submit 1\ncount: %" PRIu64 "\nid: %s\n", count, msgid);
+	    "vmta-submit 1\ncount: %" PRIu64 "\nid: %s\n%s%s%s", s->count,
+	    s->msgid, s->print[0] != '\0' ? "print: " : "", s->print,
+	    s->print[0] != '\0' ? "\n" : "");
 	rc = store_put(sp, fd, hash, text, (size_t)n, true, err);
 	(void)sp->sys->close(sp->sys, fd);
 	return (rc);

@@ -32,6 +32,12 @@ submit_alive(const struct submit *s, struct verr *err)
 	return (-1);
 }
 
+bool
+submit_broken(const struct submit *s)
+{
+	return (s->broken.code != 0);
+}
+
 int
 submit_spool(struct submit *s, struct verr *err)
 {
@@ -104,6 +110,8 @@ flight_land(struct submit *s, struct verr *err)
 		*err = s->flight_err;
 		return (submit_break(s, &s->flight_err));
 	}
+	if (s->flight_rc == 1 && s->warning.code == 0)
+		s->warning = s->flight_err;
 	s->accepted += s->flight.n;
 	for (i = 0; i < s->flight.n && s->durable != NULL; i++)
 		s->durable(s->durable_arg, s->flight.note[i].id,
@@ -116,12 +124,17 @@ flight_land(struct submit *s, struct verr *err)
 static void
 flight_load(struct submit *s)
 {
+	struct spool_submission now = { .count = s->seq };
+
 	s->flight = s->open;
 	memset(&s->open, 0, sizeof(s->open));
 	memset(&s->flight_err, 0, sizeof(s->flight_err));
-	if (s->hash[0] != '\0' && s->flight.n > 0)
-		commit_submit(s->flight.c, s->hash, s->seq,
-		    s->flight.note[s->flight.n - 1].id);
+	if (s->hash[0] == '\0' || s->flight.n == 0)
+		return;
+	memcpy(now.msgid, s->flight.note[s->flight.n - 1].id,
+	    sizeof(now.msgid));
+	memcpy(now.print, s->last_print, sizeof(now.print));
+	commit_submit(s->flight.c, s->hash, &now);
 }
 
 /* A thread that gets none of the process's signals. 0 or an errno. */
@@ -177,6 +190,51 @@ submit_finish(struct submit *s, struct verr *err)
 	flight_load(s);
 	(void)flight_run(s);
 	return (flight_land(s, err));
+}
+
+int
+submit_complete(struct submit *s, struct verr *err)
+{
+	if (submit_finish(s, err) == -1)
+		return (-1);
+	if (s->seq >= s->before.count)
+		return (0);
+	s->accepted = 0;
+	(void)verr_set(err, VEX_DATA,
+	    "this submit id was used for %llu accepted messages, now there are"
+	    " %llu: nothing was submitted",
+	    (unsigned long long)s->before.count, (unsigned long long)s->seq);
+	return (submit_break(s, err));
+}
+
+void
+submit_accept(struct submit *s)
+{
+	s->seq++;
+	print_end(&s->print, true, s->last_print);
+}
+
+int
+submit_taken(struct submit *s, struct verr *err)
+{
+	const struct spool_submission *b = &s->before;
+
+	if (s->seq > b->count)
+		return (0);
+	if (s->seq < b->count || b->print[0] == '\0' ||
+	    strcmp(b->print, s->last_print) == 0)
+		return (1);
+	s->accepted = 0;
+	(void)verr_set(err, VEX_DATA,
+	    "this submit id was used for other messages, or some were refused"
+	    " then and are not now, or the reverse: nothing was submitted");
+	return (submit_break(s, err));
+}
+
+const char *
+submit_warning(const struct submit *s)
+{
+	return (s->warning.code != 0 ? s->warning.text : NULL);
 }
 
 void

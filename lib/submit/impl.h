@@ -11,6 +11,7 @@
 #include "spool/commit.h"
 #include "spool/spool.h"
 #include "spool/submit.h"
+#include "submit/print.h"
 #include "submit/select.h"
 #include "submit/submit.h"
 
@@ -61,9 +62,10 @@ struct submit {
 
 	/* submit id */
 	char hash[SUBMIT_HASH_LEN + 1]; /* "": none */
-	char last_id[ID_LEN + 1];	/* of message number skip */
-	uint64_t skip;			/* messages taken already */
+	struct spool_submission before; /* what earlier calls have taken */
+	struct print print;		/* of what this one was given */
 	uint64_t seq;			/* messages accepted by this call */
+	char last_print[SUBMIT_PRINT_LEN + 1]; /* as the last one was */
 	int lock_fd;
 
 	/* the present message */
@@ -88,7 +90,8 @@ struct submit {
 	pthread_t thread;
 	int flight_rc;
 	struct verr flight_err;
-	struct verr broken; /* code != 0: the submission is broken off */
+	struct verr warning; /* code != 0: of a commit that is accepted */
+	struct verr broken;  /* code != 0: the submission is broken off */
 	uint64_t accepted, rejected;
 	void (*durable)(void *arg, const char *id, size_t rcpts);
 	void *durable_arg;
@@ -120,6 +123,14 @@ struct commit *load_commit(struct submit *s, struct verr *err);
 /* A message has been put into it. 0 or -1 when cutting it failed. */
 int load_note(struct submit *s, const char *id, size_t rcpts, struct verr *err);
 void load_release(struct load *l);
+/* One more message is accepted; note it. */
+void submit_accept(struct submit *s);
+/*
+ * With a submit id: have earlier calls taken the message that was accepted
+ * just now? 1 yes; 0 no; -1 (VEX_DATA): they have taken others, and the
+ * submission is broken off.
+ */
+int submit_taken(struct submit *s, struct verr *err);
 /* Break the submission off; returns -1. */
 int submit_break(struct submit *s, const struct verr *err);
 /* -1 with the error, when it is broken off. */

@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "spool/batch.h"
 #include "spool/vars.h"
 #include "submit/header.h"
 #include "submit/merge_impl.h"
@@ -155,6 +156,7 @@ submit_merge_data(struct submit_merge *m, const char *p, size_t n,
 {
 	if (!m->begun && template_begin(m, err) == -1)
 		return (-1);
+	print_add(&m->s->print, p, n);
 	return (message_feed(&m->s->msg, p, n, err));
 }
 
@@ -176,6 +178,8 @@ submit_merge_part(struct submit_merge *m, unsigned int number, const char *p,
 		return (verr_set(err, VEX_DATA, "template over %zu octets",
 		    max));
 	buf_add(&m->part[number - 1], p, n);
+	print_add(&m->s->print, &number, sizeof(number));
+	print_add(&m->s->print, p, n);
 	return (0);
 }
 
@@ -426,9 +430,14 @@ submit_merge_columns(struct submit_merge *m, const char *const *name, size_t n,
 		    column_reserved(m, &m->column[i], name[i], err) :
 		    column_variable(m, &m->column[i], name[i], name, i, err);
 	}
+	if (rc == 0 && m->names.len > BATCH_VARS_MAX)
+		rc = verr_set(err, VEX_DATA, "too many variables");
 	if (rc == 0 && m->whole != NULL)
 		rc = template_bind(m, m->whole, err);
-	m->skip = m->s->seq < m->s->skip;
+	m->skip = m->s->seq < m->s->before.count;
+	for (i = 0; i < n; i++)
+		print_text(&m->s->print, name[i]);
+	print_end(&m->s->print, true, NULL);
 	return (rc);
 }
 
@@ -441,18 +450,18 @@ submit_merge_finish(struct submit_merge *m, struct verr *err)
 		return (-1);
 	if (m->accepted == 0)
 		return (0);
-	if (merge_write(m, err) == -1) {
+	submit_accept(m->s);
+	if (submit_taken(m->s, err) == -1 || merge_write(m, err) == -1) {
 		m->accepted = 0;
 		return (submit_break(m->s, err));
 	}
 	m->accepted -= m->opts.dedupe ? m->duplicates : 0;
 	m->done = true;
-	m->s->seq++;
 	if (m->s->durable != NULL)
 		m->s->durable(m->s->durable_arg,
-		    !m->skip			? m->id.s :
-			m->s->seq == m->s->skip ? m->s->last_id :
-						  "-",
+		    !m->skip				? m->id.s :
+			m->s->seq == m->s->before.count ? m->s->before.msgid :
+							  "-",
 		    m->accepted);
 	return (0);
 }

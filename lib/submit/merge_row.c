@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/unit.h"
 #include "mail/xtext.h"
+#include "spool/batch.h"
 #include "spool/vars.h"
 #include "submit/alias.h"
 #include "submit/header.h"
@@ -377,6 +378,10 @@ row_keep(struct submit_merge *m, const struct submit_rcpt *r,
 	buf_clear(&m->vars);
 	for (i = 0; i < m->n_name; i++)
 		vars_add(&m->vars, i == 0, m->value[i].p, m->value[i].n);
+	if (m->vars.len > BATCH_VARS_MAX)
+		return (verr_set(err, VEX_DATA,
+		    "its values take %zu octets, more than %u", m->vars.len,
+		    BATCH_VARS_MAX));
 	row.vars = buf_str(&m->vars);
 	return (rows_add(m->rows, &row, err));
 }
@@ -399,6 +404,27 @@ rows_begin(struct submit_merge *m, struct verr *err)
 	return (0);
 }
 
+/* A row as it was given. */
+static void
+row_print(struct submit_merge *m, const struct submit_rcpt *r,
+    const struct merge_value *value)
+{
+	struct print *p = &m->s->print;
+	size_t i;
+
+	print_begin(p);
+	print_text(p, r->smtp);
+	print_text(p, r->notify);
+	print_text(p, r->orcpt);
+	for (i = 0; i < m->n_column; i++) {
+		print_add(p, &value[i].n, sizeof(value[i].n));
+		if (value[i].p != NULL)
+			print_add(p, value[i].p, value[i].n);
+		print_text(p, value[i].p != NULL ? "" : NULL);
+	}
+	print_end(p, true, NULL);
+}
+
 int
 submit_merge_rcpt(struct submit_merge *m, const struct submit_rcpt *r,
     const struct merge_value *value, struct verr *err)
@@ -411,6 +437,7 @@ submit_merge_rcpt(struct submit_merge *m, const struct submit_rcpt *r,
 		(void)verr_set(err, VEX_DATA, "too many recipients");
 	else if (row_look(m, r, value, &e, NULL, err) == 0 &&
 	    row_keep(m, r, &e, err) == 0) {
+		row_print(m, r, value);
 		m->index++;
 		m->accepted++;
 		return (0);
@@ -426,6 +453,7 @@ submit_merge_pass(struct submit_merge *m)
 {
 	m->index++;
 	m->rejected++;
+	submit_pass(m->s);
 }
 
 int

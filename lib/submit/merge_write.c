@@ -23,8 +23,10 @@
 #include "spool/batch.h"
 #include "submit/merge_impl.h"
 
-/* Rows in the commit before they are written, at the next batch's start. */
+/* Rows in the commit before they are written, at the next batch's start; */
 #define WRITE_ROWS 10000
+/* and octets of them, wherever that is. */
+#define WRITE_TEXT (4ULL * COMMIT_BATCH_TEXT)
 
 /* A row in the index. */
 struct ref {
@@ -216,13 +218,15 @@ write_some(struct writer *w, const struct ref *r, const struct ref *last,
     struct verr *err)
 {
 	const struct conf_global *g = conf_global(w->m->s->conf);
+	bool full = commit_text(w->c) >= WRITE_TEXT;
 	bool next = last == NULL || last->key != r->key ||
-	    last->vmta != r->vmta || w->in_batch == COMMIT_BATCH_RCPTS;
+	    last->vmta != r->vmta || w->in_batch == COMMIT_BATCH_RCPTS || full;
 
 	if (next)
 		w->in_batch = 0;
 	w->in_batch++;
-	if (!next || w->waiting < WRITE_ROWS || !rows_spilled(w->m->rows)) {
+	if (!next || (w->waiting < WRITE_ROWS && !full) ||
+	    !rows_spilled(w->m->rows)) {
 		w->waiting++;
 		return (0);
 	}
@@ -323,6 +327,24 @@ write_bucket(struct writer *w, unsigned int bucket, struct verr *err)
 	return (0);
 }
 
+/* All of it becomes durable. 0 or -1. */
+static int
+write_commit(struct writer *w, struct verr *err)
+{
+	struct submit *s = w->m->s;
+	struct spool_submission now = { .count = s->seq };
+	int rc;
+
+	memcpy(now.msgid, w->m->id.s, sizeof(now.msgid));
+	memcpy(now.print, s->last_print, sizeof(now.print));
+	if (s->hash[0] != '\0')
+		commit_submit(w->c, s->hash, &now);
+	rc = commit_finish(w->c, err);
+	if (rc == 1)
+		s->warning = *err;
+	return (rc == -1 ? -1 : 0);
+}
+
 int
 merge_write(struct submit_merge *m, struct verr *err)
 {
@@ -351,11 +373,8 @@ merge_write(struct submit_merge *m, struct verr *err)
 	/* its pages need not go to the disk with the others */
 	rows_free(m->rows);
 	m->rows = NULL;
-	if (rc == 0 && !m->skip) {
-		if (s->hash[0] != '\0')
-			commit_submit(w.c, s->hash, s->seq + 1, m->id.s);
-		rc = commit_finish(w.c, err);
-	}
+	if (rc == 0 && !m->skip)
+		rc = write_commit(&w, err);
 	commit_free(w.c);
 	free(w.ref);
 	return (rc);

@@ -33,7 +33,15 @@ submit_refuse(struct submit *s, const struct verr *err)
 	else
 		s->rejected++;
 	submit_drop(s);
+	submit_pass(s);
 	return (-1);
+}
+
+void
+submit_pass(struct submit *s)
+{
+	print_begin(&s->print);
+	print_end(&s->print, false, NULL);
 }
 
 int
@@ -56,6 +64,7 @@ submit_begin(struct submit *s, struct verr *err)
 	o.date = s->src.add_date_header ? s->date : NULL;
 	o.max_size = submit_max_size(s);
 	message_init(&s->msg, &o);
+	print_begin(&s->print);
 	s->begun = true;
 	return (0);
 }
@@ -63,6 +72,7 @@ submit_begin(struct submit *s, struct verr *err)
 int
 submit_data(struct submit *s, const char *p, size_t n, struct verr *err)
 {
+	print_add(&s->print, p, n);
 	if (message_feed(&s->msg, p, n, err) == 0)
 		return (0);
 	return (submit_refuse(s, err));
@@ -136,6 +146,9 @@ rcpt_add(struct submit *s, const struct submit_rcpt *r, size_t max,
 int
 submit_rcpt(struct submit *s, const struct submit_rcpt *r, struct verr *err)
 {
+	print_text(&s->print, r->smtp);
+	print_text(&s->print, r->notify);
+	print_text(&s->print, r->orcpt);
 	if (rcpt_add(s, r, submit_max_rcpt(s), err) == 0)
 		return (0);
 	return (submit_refuse(s, err));
@@ -325,10 +338,35 @@ select_rcpts(struct submit *s, const struct submit_env *env, struct verr *err)
 static void
 skip_message(struct submit *s)
 {
+	const struct spool_submission *b = &s->before;
+
 	s->accepted++;
 	if (s->durable != NULL)
-		s->durable(s->durable_arg, s->seq == s->skip ? s->last_id : "-",
+		s->durable(s->durable_arg, s->seq == b->count ? b->msgid : "-",
 		    s->n_rcpt);
+}
+
+/* What is left to do for a message that is accepted. 0 or -1. */
+static int
+end_accepted(struct submit *s, const struct submit_env *env, size_t n,
+    struct verr *err)
+{
+	int rc;
+
+	print_text(&s->print, env->from != NULL ? env->from->smtp : NULL);
+	submit_accept(s);
+	rc = submit_taken(s, err);
+	if (rc == 1)
+		skip_message(s);
+	else if (rc == 0) {
+		rc = load_message(s, env, err);
+		if (rc == -1)
+			(void)submit_break(s, err);
+		else
+			rc = load_note(s, s->id.s, n, err);
+	}
+	submit_drop(s);
+	return (rc == -1 ? -1 : 0);
 }
 
 /*
@@ -372,18 +410,5 @@ submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 	    copy_rcpts(s, err) == -1 || select_rcpts(s, env, err) == -1 ||
 	    alias_rcpts(s, err) == -1 || check_verp(s, env, err) == -1)
 		return (submit_refuse(s, err));
-	if (s->seq < s->skip) {
-		s->seq++;
-		skip_message(s);
-	} else if (load_message(s, env, err) == -1) {
-		return (submit_refuse(s, err));
-	} else {
-		s->seq++;
-		if (load_note(s, s->id.s, n, err) == -1) {
-			submit_drop(s);
-			return (-1);
-		}
-	}
-	submit_drop(s);
-	return (0);
+	return (end_accepted(s, env, n, err));
 }

@@ -27,8 +27,10 @@ stream_refuse(void *arg, bool txn, uint64_t line, const char *why)
 	struct submit_stream *st = arg;
 
 	/* recipients are counted when the others are accepted */
-	if (txn)
+	if (txn) {
 		st->rejected++;
+		submit_pass(st->s);
+	}
 	stream_reject(st, line, why);
 }
 
@@ -78,7 +80,7 @@ stream_done(void *arg, struct bsmtp_txn *txn, struct verr *err)
 			submit_discard(st->s);
 		return (0);
 	}
-	if (err->code != VEX_DATA)
+	if (err->code != VEX_DATA || submit_broken(st->s))
 		return (-1);
 	st->rejected++;
 	stream_reject(st, txn->line, err->text);
@@ -157,8 +159,15 @@ submit_stream_drop(struct submit_stream *st)
 int
 submit_stream_finish(struct submit_stream *st, struct verr *err)
 {
-	if (st->merge != NULL && st->rejected == 0)
-		return (submit_xmrg_finish(st->merge, err));
+	if (st->merge != NULL && st->rejected == 0 &&
+	    submit_xmrg_finish(st->merge, err) == -1)
+		return (-1);
+	return (submit_complete(st->s, err));
+}
+
+int
+submit_stream_stop(struct submit_stream *st, struct verr *err)
+{
 	return (submit_finish(st->s, err));
 }
 

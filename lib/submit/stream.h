@@ -51,6 +51,8 @@ bool submit_stream_waiting(const struct submit_stream *st);
 void submit_stream_drop(struct submit_stream *st);
 /* The end: everything is durable then, or, all or nothing, nothing. 0 or -1. */
 int submit_stream_finish(struct submit_stream *st, struct verr *err);
+/* The input ends before its end: what is accepted becomes durable. 0 or -1. */
+int submit_stream_stop(struct submit_stream *st, struct verr *err);
 /*
  * What was refused: transactions, and recipients of transactions that were
  * accepted without them.

@@ -2,9 +2,13 @@
  * The handle: who submits, what he may, and his submit id.
  *
  * Submit ids: a commit notes how many messages of the submission it and all
- * before it have taken (spool/submit.h). A call with the same key holds the
- * key's lock, and drops as many of the messages that it would accept. What
- * was refused is looked at, and refused, again.
+ * before it have taken, and a fingerprint of the input up to there
+ * (spool/submit.h, print.h). A call with the same key holds the key's lock, and
+ * drops as many of the messages that it would accept. What was refused is
+ * looked at, and refused, again. When the last of them has come its
+ * fingerprint must be the one that was noted: else this is another submission,
+ * or rules have changed so that what was accepted then is not what is accepted
+ * now, and to go on would lose one message and double another.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +82,7 @@ submit_close(struct submit *s)
 	buf_release(&s->msgid);
 	buf_release(&s->job);
 	buf_release(&s->envid);
+	print_close(&s->print);
 	free(s->strip);
 	free(s->rcpt);
 	free(s->source);
@@ -117,9 +122,9 @@ submit_key(struct submit *s, const char *key, struct verr *err)
 	if (rc == 1)
 		return (verr_set(err, VEX_TEMP,
 		    "another call is using this submit id"));
-	if (rc == -1)
+	if (rc == -1 || print_open(&s->print, err) == -1)
 		return (-1);
-	return (spool_submit_lookup(s->sp, s->hash, &s->skip, s->last_id, err));
+	return (spool_submit_lookup(s->sp, s->hash, &s->before, err));
 }
 
 const struct conf_source *

@@ -104,8 +104,9 @@ void submit_on_durable(struct submit *s,
 /*
  * Make the submission repeatable: with the same key (1 to 1000 octets) and
  * uid, messages that an earlier call accepted are accepted again without
- * being queued again. To be called before the first message. 0; -1, VEX_TEMP
- * when another process has the key just now.
+ * being queued again. When they turn out to be others, or others were refused
+ * between them, the submission is broken off with VEX_DATA. To be called before
+ * the first message. 0; -1, VEX_TEMP when another process has the key just now.
  */
 int submit_key(struct submit *s, const char *key, struct verr *err);
 
@@ -171,8 +172,26 @@ int submit_flush(struct submit *s, struct verr *err);
 int submit_settle(struct submit *s, struct verr *err);
 /* Make everything durable. 0, or -1. */
 int submit_finish(struct submit *s, struct verr *err);
+/*
+ * The same, where no message follows. -1 (VEX_DATA), too, when an earlier call
+ * with the same key has taken more messages than this one had.
+ */
+int submit_complete(struct submit *s, struct verr *err);
+/*
+ * What could not be done after a commit was durable, and is left to the next
+ * run; NULL: nothing. What was submitted is accepted all the same.
+ */
+const char *submit_warning(const struct submit *s);
+/*
+ * Something between two messages was refused before it came here: a repeated
+ * call must refuse it, too.
+ */
+void submit_pass(struct submit *s);
 /* Forget what is waiting. */
 void submit_discard(struct submit *s);
+
+/* Is the submission broken off? */
+bool submit_broken(const struct submit *s);
 
 /* Messages that are durable (skipped ones included), and were refused. */
 uint64_t submit_accepted(const struct submit *s);

@@ -527,6 +527,119 @@ test_owner(void **state)
 	spool_close(sp);
 }
 
+/* The file that is in the way of a queue of mail. */
+static const char *
+plant(struct spool *sp, bool make)
+{
+	static char path[400];
+	FILE *fp;
+
+	(void)snprintf(path, sizeof(path), "%s/queue/mail/cur", sp->path);
+	(void)mkdir(path, 0700);
+	(void)snprintf(path, sizeof(path), "%s/queue/mail/cur/d0.example",
+	    sp->path);
+	if (make) {
+		fp = fopen(path, "w");
+		assert_non_null(fp);
+		assert_int_equal(fclose(fp), 0);
+	} else {
+		assert_int_equal(unlink(path), 0);
+	}
+	return (path);
+}
+
+/* Those that moved, but not to where they shall be: open nowhere. */
+static void
+judge_waiting(struct spool *sp)
+{
+	unsigned int i;
+
+	look(sp);
+	for (i = 0; i < RCPTS; i++)
+		assert_int_equal(found[i].n, 0);
+	assert_int_equal(t_count(sp, sp->commit_fd), 1);
+}
+
+/* STUCK: a record whose batches cannot come to their place takes all the same.
+ */
+static void
+test_blocked(void **state)
+{
+	struct owner *a;
+	struct t_sys t;
+	struct spool *sp;
+
+	(void)state;
+	row = &(const struct row) { .rcpts = RCPTS };
+	t_sys_init(&t, T_COUNT, 0, 0);
+	sp = t_spool(&t.sys);
+	prepare_one(sp);
+	leave_record(sp);
+	(void)plant(sp, true);
+	assert_ok(owner_open(sp, &a, &t_err));
+	assert_int_equal(owner_try(a, "news", &t_err), 0);
+	assert_int_equal(commit_recover(sp, a, NULL, &t_err), -1);
+	judge_waiting(sp);
+	assert_int_equal(commit_recover(sp, a, NULL, &t_err), -1);
+	assert_int_equal(commit_sweep(sp, &t_err), 0); /* not its to do */
+	judge_waiting(sp);
+	(void)plant(sp, false);
+	assert_ok(commit_recover(sp, a, NULL, &t_err));
+	owner_close(a);
+	judge_all(sp, true);
+	t_clean(sp);
+	spool_close(sp);
+}
+
+static ssize_t
+full_pwrite(struct sys *s, int fd, const void *p, size_t n, off_t off)
+{
+	(void)s;
+	(void)fd;
+	(void)p;
+	(void)n;
+	(void)off;
+	errno = ENOSPC;
+	return (-1);
+}
+
+/* STUCK: and where it cannot take, nothing may be sent. */
+static void
+test_take_fails(void **state)
+{
+	struct owner *a;
+	struct t_sys t;
+	struct spool *sp;
+	struct files f;
+	struct batch_name n;
+
+	(void)state;
+	row = &(const struct row) { .rcpts = RCPTS };
+	t_sys_init(&t, T_COUNT, 0, 0);
+	sp = t_spool(&t.sys);
+	prepare_one(sp);
+	leave_record(sp);
+	assert_ok(files(sp, "news", &f));
+	assert_int_equal(batch_name_parse(f.file[0], &n), 0);
+	assert_ok(owner_open(sp, &a, &t_err));
+	assert_int_equal(owner_try(a, "news", &t_err), 0);
+	assert_false(commit_stuck(sp, n.id.s));
+	t.sys.pwrite = full_pwrite;
+	assert_int_equal(commit_recover(sp, a, NULL, &t_err), -1);
+	assert_int_equal(t_err.code, VEX_TEMP);
+	assert_true(commit_stuck(sp, n.id.s));
+	/* a sweep that may not take changes nothing of that */
+	assert_ok(commit_sweep(sp, &t_err));
+	assert_true(commit_stuck(sp, n.id.s));
+	t.sys.pwrite = t_pwrite;
+	assert_ok(commit_recover(sp, a, NULL, &t_err));
+	assert_false(commit_stuck(sp, n.id.s));
+	owner_close(a);
+	judge_all(sp, true);
+	t_clean(sp);
+	spool_close(sp);
+}
+
 static const struct row rows[] = {
 	{ "MOVE part of a batch", prepare_one, act_part, judge_part, RCPTS,
 	    true, 3 },
@@ -547,6 +660,8 @@ main(void)
 	const struct CMUnitTest more[] = {
 		cmocka_unit_test(test_record_again),
 		cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_blocked),
+		cmocka_unit_test(test_take_fails),
 	};
 
 	memset(big, 'x', sizeof(big));

@@ -96,16 +96,15 @@ static void
 try_submit(struct spool *sp, const struct fuzz_in *in)
 {
 	int fd = state_dir(sp, "submit");
-	char id[ID_LEN + 1];
-	uint64_t n = 0, again = 0;
+	struct spool_submission s, again;
 
 	fuzz_put(fd, HASH, in->p, in->n);
-	if (spool_submit_lookup(sp, HASH, &n, id, NULL) == 0) {
-		FUZZ_CHECK(id_valid(id));
-		FUZZ_CHECK(spool_submit_put(sp, HASH, n, id, NULL) == 0);
-		FUZZ_CHECK(spool_submit_lookup(sp, HASH, &again, id, NULL) ==
-		    0);
-		FUZZ_CHECK(n == again);
+	if (spool_submit_lookup(sp, HASH, &s, NULL) == 0) {
+		FUZZ_CHECK(id_valid(s.msgid));
+		FUZZ_CHECK(spool_submit_put(sp, HASH, &s, NULL) == 0);
+		FUZZ_CHECK(spool_submit_lookup(sp, HASH, &again, NULL) == 0);
+		FUZZ_CHECK(s.count == again.count &&
+		    strcmp(s.print, again.print) == 0);
 	}
 	(void)close(fd);
 }
@@ -130,10 +129,11 @@ try_record(const struct fuzz_in *in)
 			    r.item[i].domain, r.item[i].name);
 		}
 		if (r.hash != NULL)
-			record_submit(&b, r.hash, r.count, r.msgid);
+			record_submit(&b, r.hash, &r.submit);
 		record_end(&b);
 		FUZZ_CHECK(commit_record_parse(b.p, b.len, &again) == 0);
-		FUZZ_CHECK(again.n == r.n && again.count == r.count);
+		FUZZ_CHECK(again.n == r.n &&
+		    again.submit.count == r.submit.count);
 		FUZZ_CHECK(same(again.hash, r.hash));
 		commit_record_release(&again);
 		commit_record_release(&r);

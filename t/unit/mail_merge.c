@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mail/charset.h"
 #include "mail/decode.h"
 #include "mail/merge.h"
 #include "mail/mergeparts.h"
@@ -529,6 +530,93 @@ test_roundtrip(void **state)
 	buf_release(&want);
 }
 
+/*
+ * CUTCHAR: what is encoded in advance begins with a whole character, wherever
+ * that lies: text of all lengths before it, in sets of one to four octets.
+ */
+static void
+test_cut(void **state)
+{
+	static const struct {
+		const char *charset;
+		const char *wide; /* as UTF-8, */
+		const char *raw;  /* and quoted-printable in the set */
+	} t[] = { { "utf-8", "\xc3\xa4", "=C3=A4" },
+		{ "utf-8", "\xe2\x82\xac", "=E2=82=AC" },
+		{ "utf-8", "\xf0\x9f\x98\x80", "=F0=9F=98=80" },
+		{ "iso-8859-1", "\xc3\xa4", "=E4" },
+		{ "euc-jp", "\xe3\x81\x82", "=A4=A2" },
+		{ "gb18030", "\xf0\x9f\x98\x80", "=949=FC6" } };
+	const char *value[3] = { "\xc3\xa4", "[b]", NULL };
+	struct buf in = BUF_INIT, out = BUF_INIT, text = BUF_INIT, raw, want;
+	struct verr err = VERR_INIT;
+	struct charset *c;
+	size_t i, pad, k;
+	char *body;
+
+	(void)state;
+	buf_init(&raw);
+	buf_init(&want);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		for (pad = 0; pad < 100; pad++) {
+			buf_clear(&in);
+			buf_clear(&want);
+			buf_addf(&in,
+			    "Content-Type: text/plain; charset=%s\n"
+			    "Content-Transfer-Encoding: quoted-printable\n\n"
+			    "[b]%.*s=\n",
+			    t[i].charset, (int)(pad % 7), "xxxxxxx");
+			buf_addf(&want, "[b]%.*s", (int)(pad % 7), "xxxxxxx");
+			for (k = 0; k < pad / 7 + 10; k++) {
+				buf_addf(&in, "%s%s", t[i].raw,
+				    k % 4 == 3 ? "=\n" : "");
+				buf_adds(&want, t[i].wide);
+			}
+			buf_adds(&in, "[b]\n");
+			buf_adds(&want, "[b]\r\n");
+			if (render(buf_str(&in), value, false, &out, &err) ==
+			    -1)
+				fail_msg("%s, %zu: %s", t[i].charset, pad,
+				    err.text);
+			body = strstr(out.p, "\r\n\r\n") + 4;
+			buf_clear(&raw);
+			buf_clear(&text);
+			decode_qp(body, strlen(body), &raw);
+			c = charset_open(t[i].charset, strlen(t[i].charset));
+			assert_non_null(c);
+			assert_int_equal(charset_decode(c, raw.p, raw.len,
+					     &text),
+			    0);
+			charset_free(c);
+			assert_string_equal(text.p, want.p);
+		}
+	}
+	buf_release(&in);
+	buf_release(&out);
+	buf_release(&text);
+	buf_release(&raw);
+	buf_release(&want);
+}
+
+/* LASTCHAR: a set that waits for an accent gives the last letter, too. */
+static void
+test_last(void **state)
+{
+	struct charset *c = charset_open("windows-1255", 12);
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_non_null(c);
+	assert_int_equal(charset_decode(c, "\xf9\xec\xe5\xed\xe9", 5, &b), 0);
+	assert_string_equal(buf_str(&b),
+	    "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d\xd7\x99");
+	buf_clear(&b);
+	assert_int_equal(charset_encode(c, "\xd7\xa9", 2, &b), 0);
+	assert_string_equal(buf_str(&b), "\xf9");
+	buf_release(&b);
+	charset_free(c);
+}
+
 static void
 test_undefined(void **state)
 {
@@ -633,8 +721,8 @@ main(void)
 		cmocka_unit_test(test_address),
 		cmocka_unit_test(test_structured), cmocka_unit_test(test_text),
 		cmocka_unit_test(test_multipart), cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_roundtrip),
-		cmocka_unit_test(test_undefined),
+		cmocka_unit_test(test_roundtrip), cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_last), cmocka_unit_test(test_undefined),
 		cmocka_unit_test(test_parts) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -223,6 +223,7 @@ test_roundtrip(void **state)
 static void
 test_refused(void **state)
 {
+	struct spool_submission now = { .count = 1 };
 	struct commit *c = commit_new(sp);
 	struct commit_key key = t_key("news", "example.com"), k;
 	struct commit_rcpt rcpt = { .rcpt = "a@b" }, r;
@@ -264,7 +265,8 @@ test_refused(void **state)
 	commit_free(c);
 	assert_int_equal(t_see(sp).batches, 0);
 	c = commit_new(sp);
-	commit_submit(c, "../../x", 1, id.s);
+	memcpy(now.msgid, id.s, sizeof(now.msgid));
+	commit_submit(c, "../../x", &now);
 	assert_int_equal(commit_finish(c, &t_err), -1);
 	commit_free(c);
 }
@@ -355,6 +357,44 @@ test_shared(void **state)
 	batch_txn_release(&t);
 	assert_int_equal(t_count(sp, sp->content_fd), 0);
 	t_clean(sp);
+}
+
+/* BADCONTENT: a batch that was set aside keeps what it shares. */
+static void
+test_aside(void **state)
+{
+	static char body[200 * 1024];
+	struct commit *c = commit_new(sp);
+	struct spool_tally tally;
+	char domain[32];
+	struct t_seen s;
+	struct id id;
+	uint32_t i;
+	size_t k;
+
+	(void)state;
+	memset(body, 'y', sizeof(body));
+	assert_int_equal(id_new(&table.sys, &id), 0);
+	k = commit_content(c, body, sizeof(body));
+	for (i = 0; i < 4; i++) {
+		(void)snprintf(domain, sizeof(domain), "d%u.example", i);
+		t_add(c, "news", domain, k, id.s, i);
+	}
+	assert_ok(commit_finish(c, &t_err));
+	commit_free(c);
+	assert_int_equal(t_count(sp, sp->content_fd), 4);
+	s = t_see(sp);
+	assert_ok(batch_set_aside(sp, s.last_vmta, s.last_area, s.last_domain,
+	    s.last_file, "a test", &t_err));
+	assert_ok(commit_sweep(sp, &t_err));
+	assert_int_equal(t_count(sp, sp->content_fd), 4);
+	t_clean(sp);
+	assert_ok(spool_check(sp, true, t_finding, NULL, &tally, &t_err));
+	assert_int_equal(t_count(sp, sp->content_fd), 4);
+	/* thrown away, it needs none */
+	assert_int_equal(unlinkat(sp->bad_fd, s.last_file, 0), 0);
+	assert_ok(commit_sweep(sp, &t_err));
+	assert_int_equal(t_count(sp, sp->content_fd), 3);
 }
 
 /* States are overwritten in place, whatever lies between them. */
@@ -588,6 +628,43 @@ keep_name(void *arg, const char *file, const struct batch_name *n)
 }
 
 /* V lines of another number of values: set aside, not guessed at. */
+/* ROWLIMIT: what is written can be read, however large the values are. */
+static void
+test_merge_large(void **state)
+{
+	const struct commit_merge merge = { .vars = "first" };
+	struct commit_key key = t_key("news", "example.com");
+	struct commit_msg msg = { .sender = "" };
+	struct commit_rcpt rcpt = { .rcpt = "a@example.com" };
+	char *value = xmalloc(BATCH_VARS_MAX + 2);
+	struct commit *c = commit_new(sp);
+	struct id id;
+
+	(void)state;
+	memset(value, 'v', BATCH_VARS_MAX + 1);
+	value[BATCH_VARS_MAX + 1] = '\0';
+	assert_int_equal(id_new(&table.sys, &id), 0);
+	msg.msgid = id.s;
+	msg.content = commit_content(c, "12345", 5);
+	commit_merge(c, &merge);
+	rcpt.vars = value;
+	assert_int_equal(commit_rcpt(c, &key, &msg, &rcpt, &t_err), -1);
+	assert_int_equal(t_err.code, VEX_DATA);
+	value[BATCH_VARS_MAX] = '\0';
+	for (; rcpt.index < 20; rcpt.index++)
+		assert_ok(commit_rcpt(c, rcpt.index == 0 ? &key : NULL, &msg,
+		    &rcpt, &t_err));
+	assert_true(commit_text(c) > 20ULL * BATCH_VARS_MAX);
+	assert_int_equal(commit_batches(c), 3);
+	assert_ok(commit_write(c, &t_err));
+	assert_int_equal(commit_text(c), 0);
+	assert_ok(commit_finish(c, &t_err));
+	commit_free(c);
+	free(value);
+	assert_int_equal(t_see(sp).rcpts, 20);
+	t_clean(sp);
+}
+
 static void
 test_merge_damage(void **state)
 {
@@ -817,8 +894,9 @@ main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_names),
 		cmocka_unit_test(test_validators), TEST(test_roundtrip),
 		TEST(test_refused), TEST(test_grouping), TEST(test_shared),
-		TEST(test_states), TEST(test_space), TEST(test_damage),
-		TEST(test_merge), TEST(test_merge_damage), TEST(test_foreign),
+		TEST(test_aside), TEST(test_states), TEST(test_space),
+		TEST(test_damage), TEST(test_merge), TEST(test_merge_large),
+		TEST(test_merge_damage), TEST(test_foreign),
 		TEST(test_directory_race), TEST(test_many_queues) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

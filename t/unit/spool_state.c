@@ -1,4 +1,6 @@
 /* spool: ownership, trigger, counters, states, requests, checks. */
+#include <sys/file.h>
+
 #include "spool_util.h"
 
 static struct spool *sp;
@@ -373,8 +375,11 @@ static void
 test_submit(void **state)
 {
 	char hash[SUBMIT_HASH_LEN + 1], other[SUBMIT_HASH_LEN + 1];
-	char msgid[ID_LEN + 1], path[600];
-	uint64_t count;
+	const struct spool_submission five = { .count = 5,
+		.msgid = "1lp6jv7m0d3k8q2r5t1ua",
+		.print = "0123456789abcdef" };
+	struct spool_submission now;
+	char path[600];
 	int a, b;
 
 	(void)state;
@@ -388,23 +393,29 @@ test_submit(void **state)
 	assert_int_equal(spool_submit_lock(sp, other, &b, &t_err), 0);
 	(void)close(a);
 	(void)close(b);
-	assert_ok(spool_submit_lookup(sp, hash, &count, msgid, &t_err));
-	assert_int_equal(count, 0);
-	assert_string_equal(msgid, "");
-	assert_ok(spool_submit_put(sp, hash, 5, "1lp6jv7m0d3k8q2r5t1ua",
-	    &t_err));
-	assert_ok(spool_submit_lookup(sp, hash, &count, msgid, &t_err));
-	assert_int_equal(count, 5);
-	assert_string_equal(msgid, "1lp6jv7m0d3k8q2r5t1ua");
+	assert_ok(spool_submit_lookup(sp, hash, &now, &t_err));
+	assert_int_equal(now.count, 0);
+	assert_string_equal(now.msgid, "");
+	assert_ok(spool_submit_put(sp, hash, &five, &t_err));
+	assert_ok(spool_submit_lookup(sp, hash, &now, &t_err));
+	assert_int_equal(now.count, 5);
+	assert_string_equal(now.print, five.print);
+	assert_string_equal(now.msgid, "1lp6jv7m0d3k8q2r5t1ua");
 	assert_ok(spool_submit_sweep(sp, INT64_MAX, &t_err));
-	assert_ok(spool_submit_lookup(sp, hash, &count, msgid, &t_err));
-	assert_int_equal(count, 0);
+	assert_ok(spool_submit_lookup(sp, hash, &now, &t_err));
+	assert_int_equal(now.count, 0);
 	(void)snprintf(path, sizeof(path), "state/submit/%s", hash);
+	/* older ones have no fingerprint */
+	put(path, "vmta-submit 1\ncount: 2\nid: 1lp6jv7m0d3k8q2r5t1ua\n");
+	assert_ok(spool_submit_lookup(sp, hash, &now, &t_err));
+	assert_int_equal(now.count, 2);
+	assert_string_equal(now.print, "");
+	put(path,
+	    "vmta-submit 1\ncount: 2\nid: 1lp6jv7m0d3k8q2r5t1ua\nprint: X\n");
+	assert_int_equal(spool_submit_lookup(sp, hash, &now, &t_err), -1);
 	put(path, "vmta-submit 1\ncount: x\n");
-	assert_int_equal(spool_submit_lookup(sp, hash, &count, msgid, &t_err),
-	    -1);
-	assert_int_equal(spool_submit_lookup(sp, "x", &count, msgid, &t_err),
-	    -1);
+	assert_int_equal(spool_submit_lookup(sp, hash, &now, &t_err), -1);
+	assert_int_equal(spool_submit_lookup(sp, "x", &now, &t_err), -1);
 }
 
 /* Findings of a check, repaired and not. */
@@ -436,6 +447,112 @@ check_is(unsigned int found, unsigned int repaired)
 	n[0] = 0;
 	assert_ok(spool_check(sp, false, count_finding, n, &tally, &t_err));
 	assert_int_equal(n[0], found - repaired);
+}
+
+#define SUBMIT_A "00112233445566778899aabbccddeeff"
+#define SUBMIT_B "ffeeddccbbaa99887766554433221100"
+
+/* SUBSTUCK: a record that is stuck holds up nobody but its own submission. */
+static void
+test_submit_stuck(void **state)
+{
+	struct spool_submission now;
+	char text[600];
+	int i;
+
+	(void)state;
+	one("news", "example.com");
+	put("queue/news/new/stuck.example", "in the way");
+	(void)snprintf(text, sizeof(text),
+	    "vmta-commit 1\n"
+	    "rename news stuck.example "
+	    "20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-1-3-00000000\n"
+	    "submit %s 3 1lp6jv7m0d3k8q2r5t1ua\nend 3\n",
+	    SUBMIT_A);
+	put("queue/news/tmp/"
+	    "20261123T215405Z-050-1lp6jv7m0d3k8q2r5t1ua-1-3-00000000",
+	    "x");
+	put("commit/1lp6jv7m0d3k8q2r5t1ub", text);
+	assert_int_equal(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err), -1);
+	assert_ok(spool_submit_lookup(sp, SUBMIT_B, &now, &t_err));
+	assert_int_equal(now.count, 0);
+	/* the same of records that are damaged, or are none */
+	for (i = 0; i < 2; i++) {
+		(void)snprintf(text, sizeof(text),
+		    "vmta-commit 1\nsubmit %s 3 1lp6jv7m0d3k8q2r5t1ua\nend 9\n",
+		    i == 0 ? SUBMIT_A : SUBMIT_B);
+		put("commit/1lp6jv7m0d3k8q2r5t1ub", text);
+		assert_int_equal(spool_submit_lookup(sp, SUBMIT_A, &now,
+				     &t_err),
+		    i == 0 ? -1 : 0);
+	}
+	(void)snprintf(text, sizeof(text), "%s/commit/1lp6jv7m0d3k8q2r5t1ub",
+	    sp->path);
+	assert_int_equal(unlink(text), 0);
+	assert_int_equal(mkdir(text, 0700), 0);
+	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err));
+	assert_int_equal(rmdir(text), 0);
+	assert_int_equal(symlink("nowhere", text), 0);
+	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err));
+}
+
+static int dying = -1; /* closed, it ends the writer */
+
+/* The record is looked at: now its writer goes. */
+static ssize_t
+dying_pread(struct sys *s, int fd, void *p, size_t n, off_t off)
+{
+	if (dying != -1)
+		(void)close(dying);
+	dying = -1;
+	return (t_pread(s, fd, p, n, off));
+}
+
+/*
+ * SUBLOCK: a writer that was killed has lost the lock of its key, and not yet
+ * that of its record: what it has committed is waited for.
+ */
+static void
+test_submit_dying(void **state)
+{
+	struct spool_submission now;
+	char path[600], c = 0;
+	int fd, ready[2], go[2], status;
+	pid_t pid;
+
+	(void)state;
+	put("commit/1lp6jv7m0d3k8q2r5t1ub",
+	    "vmta-commit 1\nsubmit " SUBMIT_A
+	    " 3 1lp6jv7m0d3k8q2r5t1ua\nend 2\n");
+	(void)snprintf(path, sizeof(path), "%s/commit/1lp6jv7m0d3k8q2r5t1ub",
+	    sp->path);
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(go), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		fd = open(path, O_RDONLY);
+		if (fd == -1 || flock(fd, LOCK_EX) == -1 ||
+		    write(ready[1], "r", 1) != 1)
+			_exit(1);
+		(void)close(go[1]);
+		while (read(go[0], &c, 1) == -1 && errno == EINTR)
+			;
+		_exit(0);
+	}
+	(void)close(go[0]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	/* another key's look-up does not wait */
+	assert_ok(spool_submit_lookup(sp, SUBMIT_B, &now, &t_err));
+	assert_int_equal(now.count, 0);
+	dying = go[1];
+	table.sys.pread = dying_pread;
+	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err));
+	assert_int_equal(now.count, 3);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
 }
 
 static void
@@ -519,6 +636,7 @@ main(void)
 	const struct CMUnitTest tests[] = { TEST(test_open), TEST(test_owner),
 		TEST(test_trigger), TEST(test_counter), TEST(test_retry),
 		TEST(test_pauses), TEST(test_control), TEST(test_submit),
+		TEST(test_submit_stuck), TEST(test_submit_dying),
 		TEST(test_check), TEST(test_check_content) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
