@@ -25,6 +25,20 @@ struct plan_look {
 	enum batch_area area;
 };
 
+int64_t
+plan_when(struct worker *w, const struct queue *q, enum batch_area area,
+    const struct batch_name *n)
+{
+	int64_t now = sys_now(w->sys);
+
+	if (n->due == BATCH_DUE_NEVER)
+		return (n->due);
+	/* neither scheduled nor tried: the clock was set back since */
+	if (n->due > now && n->due <= id_time(&n->id))
+		return (now);
+	return (area == BATCH_CUR ? retry_sane(w, q->set, n->due) : n->due);
+}
+
 /* A batch file of the queue that is listed. */
 static int
 plan_on_batch(void *arg, const char *file, const struct batch_name *name)
@@ -42,9 +56,7 @@ plan_on_batch(void *arg, const char *file, const struct batch_name *name)
 	    pause_match_name(look->w->pauses, q->domain, q->vmta->name, name))
 		return (0);
 	r.name = *name;
-	r.due = name->due;
-	if (look->area == BATCH_CUR && name->due != BATCH_DUE_NEVER)
-		r.due = retry_sane(look->w, q->set, name->due);
+	r.due = plan_when(look->w, q, look->area, name);
 	queue_add_ref(look->w, q, &r);
 	return (0);
 }

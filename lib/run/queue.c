@@ -280,6 +280,7 @@ queue_why(enum queue_block b)
 		[QUEUE_PAUSED] = "paused",
 		[QUEUE_NO_SOURCE] = "no-source-address",
 		[QUEUE_LOCAL] = "local-fault",
+		[QUEUE_MOVING] = "unfinished-move",
 		[QUEUE_ORPHAN] = "no-virtual-mta",
 	};
 

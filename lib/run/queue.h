@@ -40,6 +40,7 @@ enum queue_block {
 	QUEUE_PAUSED,	 /* by vmta-queue pause */
 	QUEUE_NO_SOURCE, /* no source address is on this machine */
 	QUEUE_LOCAL,	 /* a fault of this machine: descriptors, ports */
+	QUEUE_MOVING,	 /* a move from its VirtualMTA is not complete */
 	QUEUE_ORPHAN	 /* its VirtualMTA left the configuration */
 };
 

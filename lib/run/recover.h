@@ -2,6 +2,8 @@
 #ifndef VMTA_RUN_RECOVER_H
 #define VMTA_RUN_RECOVER_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 struct worker;
@@ -12,5 +14,11 @@ struct worker;
  * Another worker that does the same is waited for. 0 or -1.
  */
 int recover_all(struct worker *w, struct verr *err);
+/*
+ * Roll commits forward, and see which VirtualMTAs a move that cannot be
+ * completed keeps waiting (rvmta.stuck). What goes wrong is the worker's
+ * trouble. True: there may be more to send than before.
+ */
+bool recover_commits(struct worker *w);
 
 #endif

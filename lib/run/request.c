@@ -295,6 +295,10 @@ request_all(struct request *rq, struct verr *err)
 		control_reply_vmta(rq->rep, rq->vmta->name);
 		if (!selection_vmta(&rq->sel, rq->vmta->name))
 			continue;
+		if (rq->vmta->stuck)
+			return (verr_set(err, VEX_TEMP,
+			    "a move of mail of %s is not complete",
+			    rq->vmta->name));
 		if (rq->to != NULL && strcmp(rq->to, rq->vmta->name) == 0)
 			continue; /* it is there, or has come just now */
 		if (spool_domains(w->spool, rq->vmta->name, BATCH_NEW,
@@ -384,7 +388,7 @@ request_on_file(void *arg, const struct control_request *rq)
 	    log_num((int64_t)rep.matched), "changed",
 	    log_num((int64_t)rep.changed), NULL);
 	control_reply_release(&rep);
-	return (0);
+	return (w->broken); /* nothing may be written any more */
 }
 
 void
@@ -392,7 +396,7 @@ request_poll(struct worker *w)
 {
 	struct verr err = VERR_INIT;
 
-	if (w->wal == NULL)
+	if (w->wal == NULL || w->broken)
 		return;
 	if (control_requests(w->spool, w->id.s, request_on_file, w, &err) == -1)
 		log_err(&err);

@@ -119,9 +119,9 @@ static void
 result_defer(struct worker *w, struct queue *q, struct result *x)
 {
 	const struct conf_queue *set = queue_set(w, q);
-	int64_t queued = batch_header(x->work->batch)->queued;
 
-	if (retry_expired(w, set, queued)) {
+	if (retry_age(w, batch_header(x->work->batch)) >=
+	    set->bounce_after / 1000) {
 		x->type = "b";
 		x->state = 'b';
 		x->status = "4.4.7";

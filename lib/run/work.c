@@ -273,6 +273,22 @@ work_fits(struct worker *w, const struct queue *q, const struct batch_slot *s,
 	return (strcmp(bound, source) == 0);
 }
 
+bool
+work_slot_due(struct worker *w, const struct work *k,
+    const struct batch_slot *s, int64_t now)
+{
+	const struct batch_header *h = batch_header(k->batch);
+
+	if (s->state != BATCH_FRESH && s->state != BATCH_DEFERRED)
+		return (false);
+	if (s->next <= now)
+		return (true);
+	/* a schedule (--at) is no retry time: it always holds */
+	if (s->state == BATCH_FRESH)
+		return (h->due <= h->queued); /* the clock was set back */
+	return (k->forced || retry_sane(w, k->queue->set, s->next) <= now);
+}
+
 /* Is it a recipient whose time has come, and that nobody has? */
 static bool
 work_due(struct worker *w, const struct work *k, uint32_t slot, int64_t now,
@@ -281,13 +297,7 @@ work_due(struct worker *w, const struct work *k, uint32_t slot, int64_t now,
 	if (k->flag[slot] != WORK_IDLE)
 		return (false);
 	batch_slot(k->batch, slot, ret_s);
-	if (ret_s->state != BATCH_FRESH && ret_s->state != BATCH_DEFERRED)
-		return (false);
-	if (ret_s->next <= now)
-		return (true);
-	/* a schedule (--at) is no retry time: it always holds */
-	return (ret_s->state == BATCH_DEFERRED &&
-	    (k->forced || retry_sane(w, k->queue->set, ret_s->next) <= now));
+	return (work_slot_due(w, k, ret_s, now));
 }
 
 /*
@@ -663,6 +673,8 @@ work_settle(struct worker *w, struct work *k, const struct wal_effect *e)
 	if (e->slot == WAL_RECEIVED) {
 		k->busy--;
 		k->receiving = false;
+		if (w->broken)
+			return;
 		if (work_requeue(w, k, &err) == -1 && err.err != ENOENT)
 			log_err(&err);
 		work_check(w, k);
@@ -710,6 +722,8 @@ work_flush_all(struct worker *w)
 	struct verr err = VERR_INIT;
 	struct work *k;
 
+	if (w->broken)
+		return (-1); /* replay has it */
 	TAILQ_FOREACH (k, &w->works, all)
 		if (batch_dirty(k->batch) &&
 		    batch_flush(k->batch, &err) == -1) {

@@ -95,6 +95,12 @@ bool work_take(struct worker *w, struct queue *q, const char *source, bool own,
 const char *work_source(struct worker *w, struct queue *q);
 /* Does mail in open batches wait for an address that no session of q has? */
 bool work_lonely(struct worker *w, struct queue *q);
+/*
+ * Has this recipient's time come? Not before the schedule of who was never
+ * tried; else a next try that no ladder leads to counts as now.
+ */
+bool work_slot_due(struct worker *w, const struct work *k,
+    const struct batch_slot *s, int64_t now);
 /* Recipients of k that nobody has looked at, about. */
 size_t work_left(const struct work *k);
 /* Mark a recipient as taken, for a final record without an attempt. */

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/bouncer.h"
+#include "run/clock.h"
 #include "run/exports.h"
 #include "run/live.h"
 #include "run/plan.h"
@@ -251,8 +252,8 @@ worker_chores(struct worker *w)
 		return;
 	w->next_chores = loop_now(w->loop) + WORKER_CHORES_MS;
 	rvmta_refresh_all(w);
-	if (commit_recover(w->spool, w->owner, &any, &err) == -1 ||
-	    commit_sweep(w->spool, &err) == -1 ||
+	any = recover_commits(w);
+	if (commit_sweep(w->spool, &err) == -1 ||
 	    control_sweep(w->spool, now - 3600, &err) == -1 ||
 	    spool_submit_sweep(w->spool,
 		now - conf_global(w->conf)->submit_id_keep / 1000, &err) == -1)
@@ -294,6 +295,7 @@ worker_on_tick(void *arg)
 	loop_timer_set(w->tick_timer, WORKER_TICK_MS);
 	if (w->closing)
 		return;
+	clock_tick(w);
 	worker_poll_trigger(w);
 	worker_poll_pauses(w);
 	worker_poll_owners(w);
@@ -537,6 +539,7 @@ worker_round(struct worker *w, struct verr *err)
 	if (rc == 0 && w->owned) /* no mail leaves that may be paused */
 		rc = worker_load_pauses(w, err);
 	if (rc == 0 && w->owned) {
+		clock_begin(w);
 		plan_all(w);
 		worker_kick(w);
 		loop_run(w->loop);

@@ -89,6 +89,8 @@ struct worker {
 	int64_t next_live;	/* monotonic ms */
 	int64_t next_chores;	/* monotonic ms */
 	int64_t next_own;	/* monotonic ms: ask for what others own */
+	int64_t clock_off;	/* wall clock less monotonic, us */
+	int64_t leap; /* s that the wall clock was set forward in this run */
 	bool complained_live;
 	bool want_r;	  /* an acct-file takes records of reception */
 	bool full_look;	  /* look at everything again */

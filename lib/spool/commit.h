@@ -142,6 +142,13 @@ int commit_finish(struct commit *c, struct verr *err);
 int commit_recover(struct spool *sp, struct owner *o, bool *ret_any,
     struct verr *err);
 /*
+ * Call cb for each VirtualMTA that a record in commit/ takes mail from, which
+ * could not be carried out (yet): nothing may be sent from there before. 0, or
+ * -1 with err: there is one that cannot be read, so that nobody knows.
+ */
+int commit_takes(struct spool *sp, void (*cb)(void *arg, const char *vmta),
+    void *arg, struct verr *err);
+/*
  * When no injector is alive: roll forward, then remove what lies in tmp,
  * records that were not complete, and shared content that no batch uses. Does
  * nothing, successfully, while an injector lives. Owns VirtualMTAs for a
