@@ -84,3 +84,146 @@ failing() {
 		"$(journal rcpt type=b | sort | xargs)"
 	waiting 3
 }
+
+# two_hosts [SETTING...]: good.example goes to the last sink, all other domains
+# to 127.0.0.4, where nothing is answered in time.
+two_hosts() {
+	HOSTS="'[127.0.0.4]:$BAD_PORT'" rconf "$@" <<-END
+		virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example' }
+		domain 'good.example' { smtp-hosts = {'[127.0.0.1]:$SINK_PORT'} }
+	END
+}
+
+# hurry PID: another signal, until it is gone.
+hurry() {
+	kill -s TERM "$1" 2>/dev/null
+	gone "$1"
+}
+
+awaited() {
+	[ "$(sink_count connections "$2")" -ge "$1" ]
+}
+
+@test "WINDOW: hosts that do not answer to the end of data hold up no other" {
+	start_sink -n bad -l 127.0.0.4:0 --delay 'dot 600000' \
+		--delay 'bdat 600000'
+	BAD_PORT=$SINK_PORT
+	start_sink -n good
+	two_hosts 'max-rcpt-per-transaction = 100'
+	for d in a b; do
+		# shellcheck disable=SC2046
+		send $(seq -f "r%g@$d.example" 300)
+	done
+	start_runq
+	wait_until awaited 2 bad
+	send x@good.example
+	wait_until -t 30 sink_has 1 good
+	wait_until -t 20 hurry "$RUNQ_PID"
+	settled
+	# What had no answer is told so, and no more of it than the window.
+	n=$(journal dsnDiag type=t | grep -c ^ambiguous)
+	[ "$n" -ge 100 ] && [ "$n" -le 256 ] || fail "$n ambiguous"
+}
+
+@test "HURRY: signal after signal: what was sent to its end has a record" {
+	start_sink --delay 'dot 600000' --delay 'bdat 600000'
+	rconf1 'bounce-after = 0s'
+	send a@one.example
+	start_runq
+	wait_until awaited 1 sink
+	wait_until ended_data
+	wait_until -t 20 hurry "$RUNQ_PID"
+	settled
+	equal 1 "$(journal dsnDiag type=t | grep -c ^ambiguous)"
+	equal 0 "$(journal type type=b | wc -l)"
+	waiting 1
+}
+
+ended_data() {
+	sink_log msg | grep -q .
+}
+
+@test "SLOT: a connection that waits for the answer to QUIT counts" {
+	start_sink --delay 'quit 300'
+	rconf1 'max-smtp-out = 2' 'max-msg-per-connection = 1'
+	send_many 1 10 one.example
+	deliver
+	equal 2 "$(sink_count max-concurrent)"
+	all_final 10
+}
+
+@test "SLOT: of total-max-smtp-out, too, and of the VirtualMTA's" {
+	start_sink --delay 'quit 300'
+	rconf 'max-msg-per-connection = 1' <<-'END'
+		total-max-smtp-out = 3
+		virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example' }
+		virtual-mta v2 {
+			smtp-source-host = '127.0.0.2 v2.example'
+			max-smtp-out = 1
+		}
+	END
+	send_many 1 8 a.example b.example c.example
+	send_many 9 12 a.example b.example -- --vmta v2
+	deliver
+	[ "$(sink_count max-concurrent)" -le 3 ]
+	equal 1 "$(sink_source 127.0.0.2 max-concurrent)"
+	all_final 12
+}
+
+@test "LOCAL: content that cannot be read is charged to nobody" {
+	need_strace
+	start_sink
+	rconf1 'bounce-after = 0s' 'retry-after = 5h'
+	head -c 200000 /dev/zero | tr '\0' x | fold -w 70 >"$P/body"
+	{
+		message big
+		cat "$P/body"
+	} | inject -f s@sender.example big@one.example
+	failing '?sendfile' 1 "$P/bin/vmta-runq"
+	equal '' "$(journal rcpt | grep . | grep -v '^big@one.example$')"
+	equal r "$(journal type | sort -u | xargs)"
+	[ ! -e "$P/spool/state/retry/v1/one.example" ]
+	waiting 1
+	deliver
+	all_final 1
+}
+
+@test "REQUEST: what a killed vmta-queue wanted is not done, now or later" {
+	start_sink --reply 'greeting 421 4.3.2 Busy'
+	rconf1 'retry-after = 5h'
+	send a@one.example
+	start_daemon
+	wait_until logged queue-deferred
+	kill -s STOP "$RUNQ_PID"
+	start delete "$P/bin/vmta-queue" delete --all
+	wait_until requested
+	kill -s KILL "$STARTED"
+	wait_until gone "$STARTED"
+	kill -s CONT "$RUNQ_PID"
+	# The daemon looks at control/ for what comes after it.
+	equal "1 of 1 recipients" "$(vqueue hold --all)"
+	equal 0 "$(logged request command=delete | wc -l)"
+	waiting 1
+	end "$RUNQ_PID"
+	equal 0 "$(journal type type=b | wc -l)"
+}
+
+requested() {
+	[ -n "$(find "$P/spool/control" -name '*.req')" ]
+}
+
+@test "ANSWER: what cannot be read is no success" {
+	need_strace
+	start_sink
+	rconf1
+	send a@one.example
+	vqueue count
+	strace -f -qq -o "$P/strace" -e trace=pread64 -P "$(find "$P/spool/queue" \
+		-type f)" -e inject=pread64:error=EIO \
+		"$P/bin/vmta-queue" delete --all >"$P/out" 2>"$P/err" && status=0 ||
+		status=$?
+	equal 74 "$status" 'exit of delete'
+	equal '' "$(cat "$P/out")"
+	grep -q 'cannot be read' "$P/err"
+	equal "1 of 1 recipients" "$(vqueue delete --all)"
+}

@@ -132,8 +132,8 @@ queue_idle(const struct queue *q)
 {
 	return (q->ready.n == 0 && q->wait.n == 0 && !q->more && !q->stale &&
 	    TAILQ_EMPTY(&q->works) && q->n_starting == 0 && q->n_ready == 0 &&
-	    q->lookup == 0 && q->line == NULL && q->n_wakes == 0 &&
-	    q->bouncer == NULL);
+	    q->slots.used == 0 && q->lookup == 0 && q->line == NULL &&
+	    q->n_wakes == 0 && q->bouncer == NULL);
 }
 
 void

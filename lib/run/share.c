@@ -44,6 +44,7 @@ share_wait(struct worker *w, struct queue *q)
 		TAILQ_INSERT_HEAD(q->line, q, entry);
 	else
 		TAILQ_INSERT_TAIL(q->line, q, entry);
+	sh->waiting++;
 	if (q->line != &sh->waiters)
 		return;
 	w->n_waiting++;
@@ -63,6 +64,7 @@ share_forget(struct worker *w, struct queue *q)
 {
 	if (!share_waits(q))
 		return;
+	q->vmta->share.waiting--;
 	if (q->line == &q->vmta->share.waiters)
 		w->n_waiting--;
 	TAILQ_REMOVE(q->line, q, entry);
@@ -113,8 +115,10 @@ share_yields(const struct sess *s)
 
 	if (s->messages == 0)
 		return (false);
-	if (s->w->total_waits)
+	if (s->w->total_waits && s->w->n_leaving == 0)
 		return (spare);
+	if (sh->waiting <= sh->leaving)
+		return (false); /* there will be room for all of them */
 	if ((q = TAILQ_FIRST(&sh->waiters)) != NULL) {
 		if (q->route == s->route) /* s serves it as well, in turn */
 			return (share_rotate(&sh->waiters, q));

@@ -67,6 +67,7 @@ work_again(struct worker *w, struct queue *q, const struct ref *r)
 {
 	struct ref later = *r;
 
+	w->n_faults++;
 	later.due = sys_now(w->sys) + WORK_FAULT_S;
 	later.forced = false;
 	queue_add_ref(w, q, &later);
@@ -661,7 +662,7 @@ work_return(struct worker *w, struct txn *t)
 	for (i = 0; i < t->b.n; i++)
 		work_untake(w, t->work, t->b.rcpt[i].slot);
 	t->loaded = false;
-	wal_release(w, t->window);
+	wal_release(w, t, t->window);
 	t->window = 0;
 }
 
@@ -684,6 +685,14 @@ work_settle(struct worker *w, struct work *k, const struct wal_effect *e)
 	    e->source[0] != '\0' ? e->source : NULL);
 	k->flag[e->slot] = WORK_TRIED;
 	k->busy--;
+	work_check(w, k);
+}
+
+void
+work_fault(struct worker *w, struct work *k)
+{
+	k->fault = true;
+	k->drained = true;
 	work_check(w, k);
 }
 

@@ -35,6 +35,7 @@
 
 #define WORKER_TICK_MS 500
 #define WORKER_GRACE_MS 30000  /* SIGTERM: what is in flight may end */
+#define WORKER_HURRY_MS 2000   /* another: what was sent may be answered */
 #define WORKER_SLEEP_MS 60000  /* longest sleep: a safety net */
 #define WORKER_OWN_MS 2000     /* between tries to own what others have */
 #define WORKER_CHORES_MS 60000 /* sweeps, dead injectors, interfaces */
@@ -154,7 +155,8 @@ static bool
 worker_busy(const struct worker *w)
 {
 	return (w->n_sess > 0 || wal_busy(w) ||
-	    (!w->stopping && (w->n_lookup > 0 || w->n_bouncers > 0)));
+	    (!w->stopping &&
+		(w->n_lookup > 0 || w->n_bouncers > 0 || w->n_leaving > 0)));
 }
 
 /* Does something wait that becomes due within the patience of --once? */
@@ -203,7 +205,8 @@ worker_stop(struct worker *w, bool at_once)
 	if (!w->stopping && w->stop_timer != NULL)
 		loop_timer_set(w->stop_timer, WORKER_GRACE_MS);
 	w->stopping = true;
-	sess_stop_all(w, at_once);
+	w->hurried = w->hurried || at_once;
+	sess_stop_all(w, at_once ? SESS_STOP_NOW : SESS_STOP_SOON);
 	worker_kick(w);
 	if (at_once)
 		loop_stop(w->loop);
@@ -317,12 +320,23 @@ worker_on_grace(void *arg)
 	worker_stop(arg, true);
 }
 
+/*
+ * A signal: what is under way may end. A second one: only what has been sent
+ * to its end may be answered yet, for a moment. A third: nothing.
+ */
 static void
 worker_on_term(void *arg)
 {
 	struct worker *w = arg;
 
-	worker_stop(w, w->stopping);
+	if (!w->stopping || w->hurried) {
+		worker_stop(w, w->stopping);
+		return;
+	}
+	w->hurried = true;
+	loop_timer_set(w->stop_timer, WORKER_HURRY_MS);
+	sess_stop_all(w, SESS_STOP_ENDED);
+	worker_kick(w);
 }
 
 /* --- configuration ------------------------------------------------------ */
@@ -382,7 +396,7 @@ worker_on_hup(void *arg)
 	w->conf = c;
 	w->conf_gen++;
 	/* sources and hosts may be others now: message after message at most */
-	sess_stop_all(w, false);
+	sess_stop_all(w, SESS_STOP_SOON);
 	rvmta_reload_all(w);
 	queue_reload_all(w); /* ends look-ups, which use what comes next */
 	worker_load_global(w);
@@ -474,6 +488,7 @@ worker_begin(struct worker *w, struct verr *err)
 	TAILQ_INIT(&w->hungry);
 	TAILQ_INIT(&w->lookers);
 	TAILQ_INIT(&w->sessions);
+	TAILQ_INIT(&w->leavers);
 	TAILQ_INIT(&w->works);
 	heap_init(&w->wakes, sizeof(struct sched_wake), sched_wake_cmp);
 	w->watch_fd = -1;
@@ -516,12 +531,14 @@ worker_let_go(struct worker *w, struct verr *err)
 	int rc;
 
 	w->closing = true;
-	sess_stop_all(w, true);
+	w->hurried = true;
+	sess_stop_all(w, SESS_STOP_NOW);
 	queue_stop_all(w);
 	rc = wal_close(w, err);
 	work_free_all(w);
 	queue_free_all(w);
 	w->closing = false;
+	w->hurried = false;
 	if (rc == 0 && w->broken)
 		rc = verr_set(err, VEX_IO, "a batch could not be written");
 	rvmta_release_all(w);
