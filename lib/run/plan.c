@@ -11,6 +11,7 @@
 #include "run/plan.h"
 #include "run/queue.h"
 #include "run/retry.h"
+#include "run/share.h"
 #include "run/work.h"
 #include "run/worker.h"
 #include "spool/list.h"
@@ -149,5 +150,6 @@ plan_new_mail(struct worker *w, struct rvmta *v, const char *domain)
 	q->stale = true;
 	if (q->block == QUEUE_RETRY && q->set->retry_upon_new_mail)
 		q->block = QUEUE_OPEN;
+	share_forget(w, q); /* it may be more urgent than what waits */
 	queue_kick(w, q);
 }

@@ -248,6 +248,19 @@ queue_works_left(const struct queue *q)
 	return (false);
 }
 
+int
+queue_urgency(const struct queue *q)
+{
+	const struct ref *top = heap_top(&q->ready);
+	int prio = top != NULL ? top->name.prio : -1;
+	const struct work *k;
+
+	TAILQ_FOREACH (k, &q->works, entry)
+		if (!k->drained && !k->paused && k->prio > prio)
+			prio = k->prio;
+	return (prio);
+}
+
 bool
 queue_has_work(struct worker *w, struct queue *q)
 {

@@ -318,6 +318,7 @@ sess_adopt(struct sess *s, struct queue *q)
 	q->n_proven += s->proven;
 	queue_kick(s->w, s->queue);
 	s->queue = q;
+	q->ticket = 0;
 	if (share_waits(q)) { /* it has one now */
 		share_forget(s->w, q);
 		queue_kick(s->w, q);
@@ -633,6 +634,7 @@ sess_open(struct worker *w, struct queue *q, size_t index,
 	memcpy(s->host, target->host, strnlen(target->host, 255));
 	(void)dns_addr_text(&target->addr, s->peer);
 	memcpy(s->source, src->text, sizeof(s->source));
+	q->ticket = 0;
 	q->n_starting++;
 	w->n_sess++;
 	batch_txn_init(&s->txn.b);
