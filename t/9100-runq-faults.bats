@@ -227,3 +227,106 @@ requested() {
 	grep -q 'cannot be read' "$P/err"
 	equal "1 of 1 recipients" "$(vqueue delete --all)"
 }
+
+@test "LOOK: a directory that could not be read is read again" {
+	need_strace
+	start_sink
+	rconf1
+	send a@one.example
+	vqueue count
+	strace -f -qq -o "$P/strace" -e trace=getdents64 \
+		-P "$P/spool/queue/v1/new" \
+		-e inject=getdents64:error=EIO:when=1..2 \
+		timeout 60 "$P/bin/vmta-runq"
+	grep -q INJECTED "$P/strace"
+	all_final 1
+}
+
+# with_clock: from now on programs see the wall clock that set_clock SECONDS
+# sets, so many off the true one.
+with_clock() {
+	need_plain "their runtime wants to be loaded first"
+	need_command cc
+	cat >"$P/clock.c" <<-'END'
+		#include <sys/syscall.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <time.h>
+		#include <unistd.h>
+
+		int
+		clock_gettime(clockid_t id, struct timespec *ts)
+		{
+			int rc = (int)syscall(SYS_clock_gettime, id, ts);
+			long off = 0;
+			FILE *f;
+
+			if (id != CLOCK_REALTIME)
+				return (rc);
+			if ((f = fopen(getenv("TEST_CLOCK"), "r")) != NULL) {
+				if (fscanf(f, "%ld", &off) == 1)
+					ts->tv_sec += off;
+				(void)fclose(f);
+			}
+			return (rc);
+		}
+	END
+	cc -shared -fPIC -O1 -o "$P/clock.so" "$P/clock.c"
+	export TEST_CLOCK=$P/clock
+	set_clock 0
+	clocked() {
+		LD_PRELOAD=$P/clock.so "$@"
+	}
+}
+
+set_clock() {
+	echo "$1" >"$P/clock.new"
+	mv "$P/clock.new" "$P/clock"
+}
+
+@test "CLOCK: set back between runs: nothing is left waiting" {
+	with_clock
+	start_sink --reply 'rcpt:late* first=1 451 4.7.1 Later'
+	rconf1
+	set_clock 86400
+	message | clocked "$P/bin/vmta-inject" -f s@a.example late@one.example
+	clocked "$P/bin/vmta-runq"
+	equal 0 "$(sink_count messages)"
+	message | clocked "$P/bin/vmta-inject" -f s@a.example new@one.example
+	set_clock 0
+	clocked "$P/bin/vmta-runq"
+	all_final 2
+}
+
+@test "CLOCK: set back while a daemon runs: it goes on as before" {
+	with_clock
+	start_sink --reply 'rcpt:late* first=1 451 4.7.1 Later'
+	rconf1 'retry-after = 4s'
+	start runq env LD_PRELOAD="$P/clock.so" "$P/bin/vmta-runq" --daemon
+	RUNQ_PID=$STARTED
+	wait_until owned
+	send late@one.example
+	wait_until logged deferred
+	set_clock -86400
+	wait_until -t 30 sink_has 1
+	send new@one.example
+	wait_until -t 30 sink_has 2
+	logged clock-set
+	end "$RUNQ_PID"
+	all_final 2
+}
+
+@test "CLOCK: set forward: mail does not expire for that" {
+	with_clock
+	start_sink --reply 'rcpt first=2 451 4.7.1 Later'
+	rconf1 'retry-after = 4s'
+	start runq env LD_PRELOAD="$P/clock.so" "$P/bin/vmta-runq" --daemon
+	RUNQ_PID=$STARTED
+	wait_until owned
+	send late@one.example
+	wait_until logged deferred
+	set_clock $((86400 * 90))
+	wait_until -t 60 sink_has 1
+	end "$RUNQ_PID"
+	equal 0 "$(journal type type=b | wc -l)"
+}

@@ -128,6 +128,7 @@ plan_all(struct worker *w)
 {
 	struct plan_look look = { .w = w };
 	struct verr err = VERR_INIT;
+	bool failed = false;
 	size_t i = 0;
 
 	while ((look.vmta = map_next(&w->vmtas, &i, NULL)) != NULL) {
@@ -135,8 +136,12 @@ plan_all(struct worker *w)
 			plan_on_domain, &look, &err) == -1 ||
 		    spool_domains(w->spool, look.vmta->name, BATCH_CUR,
 			plan_on_domain, &look, &err) == -1)
-			log_err(&err);
+			failed = true;
 	}
+	if (failed && !w->look_failed)
+		log_err(&err);
+	w->look_failed = failed;
+	w->full_look = failed; /* what was not seen is looked for again */
 }
 
 void

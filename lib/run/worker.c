@@ -79,7 +79,6 @@ worker_poll_trigger(struct worker *w)
 		log_err(&err);
 	if (!all && !w->full_look)
 		return;
-	w->full_look = false;
 	plan_all(w);
 }
 
@@ -168,7 +167,8 @@ worker_waits(struct worker *w)
 	if (loop_timer_active(w->sched_timer))
 		return (true);
 	/* what a limit holds back stands in line; another run's slots free */
-	return ((!TAILQ_EMPTY(&w->hungry) || w->n_waiting > 0) &&
+	return ((!TAILQ_EMPTY(&w->hungry) || w->n_waiting > 0 ||
+		    w->full_look) &&
 	    now - w->last_work < w->opt->patience);
 }
 

@@ -99,6 +99,7 @@ struct worker {
 	bool complained_live;
 	bool want_r;	  /* an acct-file takes records of reception */
 	bool full_look;	  /* look at everything again */
+	bool look_failed; /* the last time, and that was said */
 	bool total_waits; /* a limit of all queues holds one back */
 	bool owned;	  /* something, in this round */
 	bool announced;	  /* the trigger said something */
