@@ -81,7 +81,7 @@ fault_shun(const struct sess *s, const struct smtp_failure *why)
 	struct queue *q = s->queue;
 	const struct sess *o;
 
-	if (s->conf_gen != s->w->conf_gen)
+	if (s->conf_gen != s->w->conf_gen || s->numbers != q->vmta->numbers)
 		return; /* its number is another address's now */
 	q->failed_from = s->source_i + 1;
 	if (s->source_i >= 64 || (why->code == 0 && q->n_ready == 0))

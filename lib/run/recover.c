@@ -285,6 +285,26 @@ recover_commits(struct worker *w)
 }
 
 int
+recover_own(struct worker *w, struct verr *err)
+{
+	struct verr own = VERR_INIT;
+	size_t before = w->vmtas.n;
+	int rc;
+
+	rc = owner_segment_lock(w->owner, RECOVER_LOCK, err);
+	if (rc != 0)
+		return (rc);
+	if (rvmta_own_all(w, &own) == -1)
+		log_err(&own); /* those that were taken are ours all the same */
+	if (w->vmtas.n > before) {
+		(void)recover_commits(w);
+		rc = recover_replay(w, err);
+	}
+	owner_segment_unlock(w->owner, RECOVER_LOCK);
+	return (rc);
+}
+
+int
 recover_all(struct worker *w, struct verr *err)
 {
 	int rc;

@@ -164,6 +164,21 @@ rvmta_reload_all(struct worker *w)
 		rvmta_load(w, v);
 }
 
+/* Its addresses have other numbers now: what is known of them is void. */
+static void
+rvmta_renumber(struct worker *w, struct rvmta *v)
+{
+	struct queue *q;
+	size_t i = 0;
+
+	v->numbers++;
+	while ((q = map_next(&w->queues, &i, NULL)) != NULL)
+		if (q->vmta == v) {
+			q->shunned = 0;
+			q->failed_from = 0;
+		}
+}
+
 void
 rvmta_refresh_all(struct worker *w)
 {
@@ -172,7 +187,8 @@ rvmta_refresh_all(struct worker *w)
 
 	while ((v = map_next(&w->vmtas, &i, NULL)) != NULL) {
 		rvmta_forget(v);
-		source_refresh(v->sources);
+		if (source_refresh(v->sources))
+			rvmta_renumber(w, v);
 	}
 }
 

@@ -212,7 +212,7 @@ sess_gets_through(const struct sess *s)
 {
 	struct queue *q = s->queue;
 
-	if (s->conf_gen != s->w->conf_gen)
+	if (s->conf_gen != s->w->conf_gen || s->numbers != q->vmta->numbers)
 		return;
 	if (q->step > 1 && q->failed_from > 0 && q->failed_from <= 64)
 		q->shunned |= 1ull << (q->failed_from - 1);
@@ -624,6 +624,7 @@ sess_open(struct worker *w, struct queue *q, size_t index,
 	TAILQ_INSERT_TAIL(&s->route->sess, s, mate);
 	s->route->n_sess++;
 	(void)rvmta_has(w, q->vmta, src->text, &s->source_i);
+	s->numbers = q->vmta->numbers;
 	s->opened = loop_now(w->loop);
 	s->conf_gen = w->conf_gen;
 	s->since = loop_now(w->loop);

@@ -35,6 +35,7 @@ struct sess {
 	char peer[DNS_ADDR_TEXT];
 	char source[SOURCE_TEXT];
 	size_t source_i;       /* which of the VirtualMTA's, then */
+	unsigned int numbers;  /* as of rvmta.numbers, then */
 	unsigned int conf_gen; /* of the configuration it was opened under */
 	int64_t opened;	       /* monotonic ms */
 	size_t target;	       /* index into the route */

@@ -265,28 +265,33 @@ worker_chores(struct worker *w)
 		plan_all(w);
 }
 
+/* Own what is free, unless another worker recovers something just now. */
+static void
+worker_own(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+	int rc = recover_own(w, &err);
+
+	w->next_own = loop_now(w->loop) + WORKER_OWN_MS;
+	w->own_again = rc == 1;
+	if (rc != -1)
+		return;
+	log_err(&err); /* what the dead left must come first */
+	worker_stop(w, false);
+}
+
 /* What others own may be free: a run that ended, a tool that is done. */
 static void
 worker_poll_owners(struct worker *w)
 {
-	struct verr err = VERR_INIT;
 	size_t before = w->vmtas.n;
 
-	if (w->n_foreign == 0 || w->stopping || loop_now(w->loop) < w->next_own)
+	if ((w->n_foreign == 0 && !w->own_again) || w->stopping ||
+	    loop_now(w->loop) < w->next_own)
 		return;
-	w->next_own = loop_now(w->loop) + WORKER_OWN_MS;
-	if (rvmta_own_all(w, &err) == -1) {
-		log_err(&err);
-		return;
-	}
-	if (w->vmtas.n == before)
-		return;
-	if (recover_all(w, &err) == -1) {
-		log_err(&err); /* what the dead left must come first */
-		worker_stop(w, false);
-		return;
-	}
-	plan_all(w);
+	worker_own(w);
+	if (w->vmtas.n > before)
+		plan_all(w);
 }
 
 /* Housekeeping, twice a second. */
@@ -368,7 +373,8 @@ worker_on_hup(void *arg)
 {
 	struct worker *w = arg;
 	struct verr err = VERR_INIT;
-	struct conf *c;
+	struct map old_settings;
+	struct conf *c, *old;
 
 	log_reopen();
 	if (w->closing)
@@ -389,10 +395,11 @@ worker_on_hup(void *arg)
 		    NULL);
 		return;
 	}
-	/* sessions and settings in use point into the old ones */
-	w->old_conf = xreallocarray(w->old_conf, w->n_old_conf + 1,
-	    sizeof(struct conf *));
-	w->old_conf[w->n_old_conf++] = w->conf;
+	/* queues and VirtualMTAs point into the old ones, until they have new
+	 * ones; sessions, look-ups and exports have copies, or hold it */
+	old = w->conf;
+	old_settings = w->settings;
+	map_init(&w->settings);
 	w->conf = c;
 	w->conf_gen++;
 	/* sources and hosts may be others now: message after message at most */
@@ -401,12 +408,11 @@ worker_on_hup(void *arg)
 	queue_reload_all(w); /* ends look-ups, which use what comes next */
 	worker_load_global(w);
 	resolve_reload(w);
-	if (rvmta_own_all(w, &err) == -1 || recover_all(w, &err) == -1) {
-		log_err(&err);
-		worker_stop(w, false);
-	}
 	exports_unload(w);
 	exports_load(w);
+	map_release(&old_settings, free);
+	conf_unref(old);
+	worker_own(w);
 	plan_all(w);
 	log_event(LOG_LV_INFO, "reloaded", "file", conf_file(c), NULL);
 }
@@ -596,9 +602,6 @@ worker_end(struct worker *w)
 	map_release(&w->settings, free);
 	map_release(&w->routes, NULL);
 	heap_release(&w->wakes);
-	for (i = 0; i < w->n_old_conf; i++)
-		conf_unref(w->old_conf[i]);
-	free(w->old_conf);
 	free(w->allow);
 	loop_free(w->loop);
 }

@@ -101,6 +101,7 @@ struct worker {
 	bool full_look;	  /* look at everything again */
 	bool look_failed; /* the last time, and that was said */
 	bool total_waits; /* a limit of all queues holds one back */
+	bool own_again;	  /* another worker was recovering */
 	bool owned;	  /* something, in this round */
 	bool announced;	  /* the trigger said something */
 	bool hurried;	  /* so soon that no end of data is sent any more */
@@ -116,8 +117,6 @@ struct worker {
 	struct loop_timer *tick_timer;	/* housekeeping */
 	struct loop_timer *stop_timer;	/* end of the 30 s grace */
 	struct loop_signal *sig[3];
-	struct conf **old_conf; /* that something may still point into */
-	size_t n_old_conf;
 	struct loop_io *watch_io; /* inotify: trigger and control/ */
 	int watch_fd;
 };
