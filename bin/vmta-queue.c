@@ -111,6 +111,7 @@ queue_change(struct tool *t, const char *command, struct verr *err)
 	const char *extra[3];
 	char to[sizeof("to=") + SPOOL_VMTA_MAX];
 	struct control_reply rep;
+	uint64_t matched = 0, changed = 0;
 	size_t n = 0, i;
 	int rc;
 
@@ -127,12 +128,15 @@ queue_change(struct tool *t, const char *command, struct verr *err)
 	for (i = 0; i < rep.n_flight; i++)
 		(void)printf("in flight: %s %s %u\n", rep.flight[i].queue,
 		    rep.flight[i].msgid, rep.flight[i].index);
+	for (i = 0; i < rep.n_vmta; i++) {
+		matched += rep.vmta[i].matched;
+		changed += rep.vmta[i].changed;
+	}
 	if (rc == 0)
 		(void)printf("%llu of %llu recipients\n",
-		    (unsigned long long)rep.changed,
-		    (unsigned long long)rep.matched);
+		    (unsigned long long)changed, (unsigned long long)matched);
 	if (rc == 0)
-		rc = rep.matched > 0 ? VEX_OK : VEX_PART;
+		rc = matched > 0 ? VEX_OK : VEX_PART;
 	control_reply_release(&rep);
 	return (rc);
 }

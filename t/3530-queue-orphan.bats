@@ -139,8 +139,9 @@ says_why() {
 	wait_until sink_has 2
 	equal 1 "$(logged no-virtual-mta vmta=old | wc -l)"
 	shown 20
-	equal "10 of 10 recipients" "$(vqueue move --rcpt 'r?@*' --rcpt 'r10@*' \
-		--vmta old --to v1)"
+	mapfile -t ten < <(seq -f '--rcpt=r%g@*' 10)
+	equal "10 of 10 recipients" "$(vqueue move "${ten[@]}" --vmta old \
+		--to v1)"
 	wait_until sink_has 12
 	equal 127.0.0.1 "$(sink_sources)"
 	shown 10

@@ -75,6 +75,60 @@ reasons() {
 	[ ! -s "$P/spool/state/pauses" ]
 }
 
+@test "GLOB: one meaning of a pattern in pauses and selections" {
+	start_sink
+	rconf1
+	send --job 'week[1]' a@one.example
+	send --job week1 b@sub.one.example
+	send c@xone.example
+	# As it stands, not as a set of characters.
+	equal "1 of 1 recipients" "$(vqueue hold --job 'week[1]')"
+	equal "1 of 1 recipients" "$(vqueue release --state held)"
+	for what in '--domain ONE.example' '--domain one.example.' \
+		'--queue One.Example/V1'; do
+		# shellcheck disable=SC2086
+		vqueue pause $what
+		equal "a paused b c" "$(reasons)" "$what"
+		# shellcheck disable=SC2086
+		vqueue resume $what
+		equal "a b c" "$(reasons)" "$what"
+	done
+	vqueue pause --domain '[*.]one.example'
+	equal "a paused b paused c" "$(reasons)"
+	equal 2 "$(vqueue count --domain '[*.]one.example')"
+	vqueue resume --domain '[*.]one.example'
+	equal 1 "$(vqueue count --domain '*.one.example')"
+	for what in 'one example' '[192.0.2.0/24]' '[1-3]'; do
+		run vqueue pause --domain "$what"
+		equal 64 "$status" "$what"
+	done
+	deliver
+	all_final 3
+}
+
+@test "URGENT: priority counts among queues that wait for a connection" {
+	start_sink --delay 'dot 300' --delay 'bdat 300'
+	# Other settings are another route, whose mail needs a connection.
+	{
+		echo "virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example'"
+		echo "max-smtp-out = 1 }"
+		for i in $(seq 12); do
+			echo "domain 'd$i.example' { connect-timeout = ${i}m }"
+		done
+	} | rconf
+	# shellcheck disable=SC2046
+	send $(seq -f 'r@d%g.example' 12)
+	start_daemon
+	wait_until sink_has 2
+	send --priority 90 urgent@d12.example
+	wait_until sink_has 13
+	at=$(sink_log msg | field rcpt | grep -n urgent | cut -d : -f 1)
+	echo "# message $at" >&2
+	[ "$at" -le 8 ] || fail "message $at of 13"
+	end "$RUNQ_PID"
+	all_final 13
+}
+
 @test "resume of what is not paused changes nothing" {
 	start_sink
 	rconf1

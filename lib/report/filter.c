@@ -16,33 +16,10 @@
 #include <unistd.h>
 
 #include "acct/segment.h"
+#include "base/glob.h"
 #include "base/stamp.h"
 #include "report/filter.h"
 #include "spool/spool.h"
-
-bool
-report_glob(const char *pattern, const char *s)
-{
-	const char *star = NULL, *back = NULL;
-
-	while (*s != '\0') {
-		if (*pattern == '*') {
-			star = ++pattern;
-			back = s;
-		} else if (tolower((unsigned char)*pattern) ==
-		    tolower((unsigned char)*s)) {
-			pattern++;
-			s++;
-		} else if (star != NULL) {
-			pattern = star;
-			s = ++back;
-		} else
-			return (false);
-	}
-	while (*pattern == '*')
-		pattern++;
-	return (*pattern == '\0');
-}
 
 /* The state of a walk over files. */
 struct walk {
@@ -116,10 +93,29 @@ row_domain(struct report_row *r)
 	r->domain = r->domain_buf;
 }
 
+/* A name; NULL is no pattern. */
 static bool
-matches(const char *pattern, const char *s)
+name_fits(const char *pattern, const char *s)
 {
-	return (pattern == NULL || report_glob(pattern, s));
+	return (pattern == NULL || glob_name(pattern, s));
+}
+
+/* A queue: the text is cut for a moment. */
+static bool
+queue_fits(const char *pattern, char *s)
+{
+	char *slash;
+	bool match;
+
+	if (pattern == NULL)
+		return (true);
+	slash = strrchr(s, '/');
+	if (slash == NULL)
+		return (glob_name(pattern, s));
+	*slash = '\0';
+	match = glob_queue(pattern, s, slash + 1);
+	*slash = '/';
+	return (match);
 }
 
 static bool
@@ -130,13 +126,13 @@ row_matches(const struct report_row *r, const struct report_filter *f)
 	if ((f->since != 0 && r->logged < f->since) ||
 	    (f->until != 0 && r->logged >= f->until))
 		return (false);
-	return (matches(f->vmta, r->field[COL_VMTA]) &&
-	    matches(f->domain, r->domain) &&
-	    matches(f->queue, r->field[COL_QUEUE]) &&
-	    matches(f->job, r->field[COL_JOB_ID]) &&
-	    matches(f->from, r->field[COL_ORIG]) &&
-	    matches(f->rcpt, r->field[COL_RCPT]) &&
-	    matches(f->id, r->field[COL_MSG_ID]));
+	return (name_fits(f->vmta, r->field[COL_VMTA]) &&
+	    (f->domain == NULL || glob_domain(f->domain, r->domain)) &&
+	    queue_fits(f->queue, r->field[COL_QUEUE]) &&
+	    name_fits(f->job, r->field[COL_JOB_ID]) &&
+	    name_fits(f->from, r->field[COL_ORIG]) &&
+	    name_fits(f->rcpt, r->field[COL_RCPT]) &&
+	    name_fits(f->id, r->field[COL_MSG_ID]));
 }
 
 /* A line that is no record. */

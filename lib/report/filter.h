@@ -13,7 +13,7 @@
 struct spool;
 
 /*
- * Texts are patterns: `*` is any text, case does not matter; NULL or 0: any.
+ * Texts are patterns (base/glob.h); NULL or 0: any.
  * Times are seconds UTC.
  */
 struct report_filter {
@@ -28,9 +28,6 @@ struct report_filter {
 	const char *id;	    /* msgId */
 	unsigned int types; /* RECORD_D | ...; 0: all */
 };
-
-/* Does s match the pattern? */
-bool report_glob(const char *pattern, const char *s);
 
 /* A row of accounting, its texts as they are in the file. */
 struct report_row {

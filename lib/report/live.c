@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/glob.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/sys.h"
@@ -177,23 +178,16 @@ on_batch(void *arg, const char *file, const struct batch_name *n)
 	return (0);
 }
 
-static bool
-wanted(const char *pattern, const char *s)
-{
-	return (pattern == NULL || report_glob(pattern, s));
-}
-
 /* A domain directory of the VirtualMTA at hand. */
 static int
 on_domain(void *arg, const char *domain, bool foreign)
 {
-	char name[SPOOL_DOMAIN_MAX + SPOOL_VMTA_MAX + 2];
 	struct live *l = arg;
 	struct live_queue *q;
 
-	(void)snprintf(name, sizeof(name), "%s/%s", domain, l->name);
-	if (foreign || !wanted(l->f->domain, domain) ||
-	    !wanted(l->f->queue, name))
+	if (foreign ||
+	    (l->f->domain != NULL && !glob_domain(l->f->domain, domain)) ||
+	    (l->f->queue != NULL && !glob_queue(l->f->queue, domain, l->name)))
 		return (0);
 	if ((q = map_get(&l->queue, domain)) == NULL) {
 		q = xcalloc(1, sizeof(*q));
@@ -212,7 +206,7 @@ on_vmta(void *arg, const char *name, bool foreign)
 {
 	struct live *l = arg;
 
-	if (foreign || !wanted(l->f->vmta, name))
+	if (foreign || (l->f->vmta != NULL && !glob_name(l->f->vmta, name)))
 		return (0);
 	if ((l->n_vmta & (l->n_vmta - 1)) == 0)
 		l->vmta = xreallocarray(l->vmta,

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/bouncer.h"
+#include "run/plan.h"
 #include "run/queue.h"
 #include "run/result.h"
 #include "run/retry.h"
@@ -19,10 +20,12 @@
 #include "run/work.h"
 #include "run/worker.h"
 #include "spool/list.h"
+#include "spool/state.h"
 
 #define BOUNCER_PIECE 1000 /* recipients between two turns of the loop */
 #define BOUNCER_WAIT_MS 5
-#define BOUNCER_AHEAD 1000 /* records that may wait for the journal */
+#define BOUNCER_IDLE_MS 10000 /* after nothing could be bounced */
+#define BOUNCER_AHEAD 1000    /* records that may wait for the journal */
 
 struct bouncer {
 	struct worker *w;
@@ -33,8 +36,9 @@ struct bouncer {
 	char *peer;
 	char *category;
 	int code;
-	bool dns;	/* for what DNS said, not for their age */
-	int64_t before; /* queued at or before this second */
+	bool dns;    /* for what DNS said, not for their age */
+	int64_t age; /* seconds: of mail that is so old */
+	size_t done; /* recipients that had a record */
 	struct ref *ref;
 	size_t n;
 	size_t at;
@@ -43,15 +47,17 @@ struct bouncer {
 	struct batch_txn txn;
 };
 
-/* A batch that is old enough. */
+/* A batch that may have something that is due and old enough. */
 static int
 bouncer_on_batch(void *arg, const char *file, const struct batch_name *name)
 {
 	struct bouncer *b = arg;
-	struct ref r = { .area = b->area };
+	struct ref r = { .area = b->area, .forced = b->w->opt->now };
+	int64_t now = sys_now(b->w->sys);
 
 	(void)file;
-	if (name == NULL || id_time(&name->id) > b->before)
+	if (name == NULL || now - b->w->leap - id_time(&name->id) < b->age ||
+	    (!r.forced && plan_when(b->w, b->queue, b->area, name) > now))
 		return (0);
 	if ((b->n & (b->n + 1)) == 0)
 		b->ref = xreallocarray(b->ref, b->n * 2 + 2, sizeof(*b->ref));
@@ -100,21 +106,26 @@ bouncer_rcpt(struct bouncer *b, struct work *k, uint32_t slot)
 	    b->category);
 }
 
-/* The recipients of one open batch; returns how many had a record. */
+/*
+ * The recipients of one open batch that an attempt just now would have been
+ * for; returns how many had a record. What is scheduled, held or paused, or
+ * has a clock of its own, had no part in what failed.
+ */
 static size_t
 bouncer_work(struct bouncer *b, struct work *k)
 {
+	int64_t now = sys_now(b->w->sys);
 	struct batch_slot s;
 	uint32_t i;
 	size_t n = 0;
 
-	if (batch_header(k->batch)->queued > b->before)
+	if (k->paused || retry_age(b->w, batch_header(k->batch)) < b->age)
 		return (0);
 	for (i = 0; i < k->n && !k->bad; i++) {
 		batch_slot(k->batch, i, &s);
 		if (k->flag[i] != WORK_IDLE && k->flag[i] != WORK_TRIED)
 			continue;
-		if (s.state != BATCH_FRESH && s.state != BATCH_DEFERRED)
+		if (!work_slot_due(b->w, k, &s, now))
 			continue;
 		bouncer_rcpt(b, k, i);
 		n++;
@@ -164,6 +175,29 @@ bouncer_brake(struct worker *w)
 			bouncer_stop(w, q);
 }
 
+/* May it not go on? Mail of an orphan, or of a pause, does not expire. */
+static bool
+bouncer_ends(const struct bouncer *b)
+{
+	const struct queue *q = b->queue;
+
+	return (b->at == b->n || b->w->stopping || b->w->broken ||
+	    q->vmta->conf == NULL ||
+	    pause_match(b->w->pauses, q->domain, q->vmta->name, NULL));
+}
+
+/* All was looked at. A queue that is open still would be tried at once. */
+static void
+bouncer_end(struct bouncer *b)
+{
+	struct worker *w = b->w;
+	struct queue *q = b->queue;
+
+	if (b->done == 0 && q->block == QUEUE_OPEN)
+		retry_queue_hold(w, q, QUEUE_LOCAL, BOUNCER_IDLE_MS);
+	bouncer_stop(w, q);
+}
+
 /* A piece. */
 static void
 bouncer_on_timer(void *arg)
@@ -172,11 +206,8 @@ bouncer_on_timer(void *arg)
 	struct work *k;
 	size_t done = 0;
 
-	while (b->at < b->n && done < BOUNCER_PIECE && !b->w->stopping) {
-		/* mail of an orphan does not expire */
-		if (wal_pending(b->w) > BOUNCER_AHEAD ||
-		    b->queue->vmta->conf == NULL)
-			break;
+	while (!bouncer_ends(b) && done < BOUNCER_PIECE &&
+	    wal_pending(b->w) <= BOUNCER_AHEAD) {
 		k = bouncer_open(b, &b->ref[b->at++]);
 		if (k == NULL)
 			continue;
@@ -184,8 +215,9 @@ bouncer_on_timer(void *arg)
 		k->drained = true;
 		work_check(b->w, k);
 	}
-	if (b->at == b->n || b->w->stopping || b->queue->vmta->conf == NULL)
-		bouncer_stop(b->w, b->queue);
+	b->done += done;
+	if (bouncer_ends(b))
+		bouncer_end(b);
 	else
 		loop_timer_set(b->timer, BOUNCER_WAIT_MS);
 }
@@ -217,7 +249,7 @@ bouncer_start(struct worker *w, struct queue *q,
 	b->code = cause->code;
 	b->dns = status == NULL && cause->stage != NULL &&
 	    strcmp(cause->stage, "dns") == 0;
-	b->before = age > 0 ? sys_now(w->sys) - age / 1000 : INT64_MAX;
+	b->age = age > 0 ? age / 1000 : INT64_MIN;
 	b->timer = loop_timer_new(w->loop, bouncer_on_timer, b);
 	batch_txn_init(&b->txn);
 	q->bouncer = b;

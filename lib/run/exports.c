@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "acct/export.h"
 #include "base/log.h"
@@ -17,6 +18,7 @@
 
 /* An acct-file section and the thread that serves it. */
 struct exporter {
+	TAILQ_ENTRY(exporter) entry; /* of the orphans */
 	struct worker *w;
 	struct conf *conf; /* holds the strings of file */
 	struct acct_file file;
@@ -72,8 +74,10 @@ exports_load(struct worker *w)
 	struct exporter *x;
 	size_t i;
 
-	if (e->next_clean == 0)
+	if (e->next_clean == 0) {
 		e->next_clean = loop_now(w->loop) + EXPORTS_CLEAN_MS;
+		TAILQ_INIT(&e->orphans);
+	}
 	e->n = conf_acct_n(w->conf);
 	e->file = xcalloc(e->n, sizeof(struct exporter *));
 	w->want_r = false;
@@ -98,6 +102,8 @@ exports_unload(struct worker *w)
 		e->file[i]->orphan = true;
 		if (!e->file[i]->busy)
 			exporter_free(e->file[i]);
+		else
+			TAILQ_INSERT_TAIL(&e->orphans, e->file[i], entry);
 	}
 	free(e->file);
 	e->file = NULL;
@@ -130,8 +136,25 @@ exporter_done(void *arg)
 		log_event(LOG_LV_WARN, "acct-file", "file", x->file.path,
 		    "text", x->err.text, NULL);
 	x->complained = x->failed;
-	if (x->orphan)
+	if (x->orphan) {
+		TAILQ_REMOVE(&x->w->exports.orphans, x, entry);
 		exporter_free(x);
+	}
+}
+
+/*
+ * Does one of a former configuration write this file still? It may hang: then
+ * each reload would take one more thread.
+ */
+static bool
+exporter_before(const struct exporter *x)
+{
+	const struct exporter *o;
+
+	TAILQ_FOREACH (o, &x->w->exports.orphans, entry)
+		if (strcmp(o->file.path, x->file.path) == 0)
+			return (true);
+	return (false);
 }
 
 /* A look of one acct-file at the journal, in a thread of its own. */
@@ -140,7 +163,7 @@ exporter_start(struct exporter *x, const char *id, uint64_t size)
 {
 	struct worker *w = x->w;
 
-	if (x->busy)
+	if (x->busy || exporter_before(x))
 		return;
 	(void)snprintf(x->live_id, sizeof(x->live_id), "%s", id);
 	x->job = (struct export_job) {

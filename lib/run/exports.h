@@ -2,6 +2,7 @@
 #ifndef VMTA_RUN_EXPORTS_H
 #define VMTA_RUN_EXPORTS_H
 
+#include <sys/queue.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,7 +10,10 @@
 struct worker;
 struct exporter;
 
+TAILQ_HEAD(exporter_list, exporter);
+
 struct exports {
+	struct exporter_list orphans; /* of former tables, that still run */
 	struct exporter **file; /* one an acct-file section */
 	size_t n;
 	unsigned int busy; /* jobs in other threads, of former ones too */

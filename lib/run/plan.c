@@ -11,6 +11,7 @@
 #include "run/plan.h"
 #include "run/queue.h"
 #include "run/retry.h"
+#include "run/share.h"
 #include "run/work.h"
 #include "run/worker.h"
 #include "spool/list.h"
@@ -24,6 +25,20 @@ struct plan_look {
 	struct queue *queue;
 	enum batch_area area;
 };
+
+int64_t
+plan_when(struct worker *w, const struct queue *q, enum batch_area area,
+    const struct batch_name *n)
+{
+	int64_t now = sys_now(w->sys);
+
+	if (n->due == BATCH_DUE_NEVER)
+		return (n->due);
+	/* neither scheduled nor tried: the clock was set back since */
+	if (n->due > now && n->due <= id_time(&n->id))
+		return (now);
+	return (area == BATCH_CUR ? retry_sane(w, q->set, n->due) : n->due);
+}
 
 /* A batch file of the queue that is listed. */
 static int
@@ -42,9 +57,7 @@ plan_on_batch(void *arg, const char *file, const struct batch_name *name)
 	    pause_match_name(look->w->pauses, q->domain, q->vmta->name, name))
 		return (0);
 	r.name = *name;
-	r.due = name->due;
-	if (look->area == BATCH_CUR && name->due != BATCH_DUE_NEVER)
-		r.due = retry_sane(look->w, q->set, name->due);
+	r.due = plan_when(look->w, q, look->area, name);
 	queue_add_ref(look->w, q, &r);
 	return (0);
 }
@@ -115,6 +128,7 @@ plan_all(struct worker *w)
 {
 	struct plan_look look = { .w = w };
 	struct verr err = VERR_INIT;
+	bool failed = false;
 	size_t i = 0;
 
 	while ((look.vmta = map_next(&w->vmtas, &i, NULL)) != NULL) {
@@ -122,8 +136,12 @@ plan_all(struct worker *w)
 			plan_on_domain, &look, &err) == -1 ||
 		    spool_domains(w->spool, look.vmta->name, BATCH_CUR,
 			plan_on_domain, &look, &err) == -1)
-			log_err(&err);
+			failed = true;
 	}
+	if (failed && !w->look_failed)
+		log_err(&err);
+	w->look_failed = failed;
+	w->full_look = failed; /* what was not seen is looked for again */
 }
 
 void
@@ -137,5 +155,6 @@ plan_new_mail(struct worker *w, struct rvmta *v, const char *domain)
 	q->stale = true;
 	if (q->block == QUEUE_RETRY && q->set->retry_upon_new_mail)
 		q->block = QUEUE_OPEN;
+	share_forget(w, q); /* it may be more urgent than what waits */
 	queue_kick(w, q);
 }

@@ -132,8 +132,8 @@ queue_idle(const struct queue *q)
 {
 	return (q->ready.n == 0 && q->wait.n == 0 && !q->more && !q->stale &&
 	    TAILQ_EMPTY(&q->works) && q->n_starting == 0 && q->n_ready == 0 &&
-	    q->lookup == 0 && q->line == NULL && q->n_wakes == 0 &&
-	    q->bouncer == NULL);
+	    q->slots.used == 0 && q->lookup == 0 && q->line == NULL &&
+	    q->n_wakes == 0 && q->bouncer == NULL);
 }
 
 void
@@ -248,6 +248,19 @@ queue_works_left(const struct queue *q)
 	return (false);
 }
 
+int
+queue_urgency(const struct queue *q)
+{
+	const struct ref *top = heap_top(&q->ready);
+	int prio = top != NULL ? top->name.prio : -1;
+	const struct work *k;
+
+	TAILQ_FOREACH (k, &q->works, entry)
+		if (!k->drained && !k->paused && k->prio > prio)
+			prio = k->prio;
+	return (prio);
+}
+
 bool
 queue_has_work(struct worker *w, struct queue *q)
 {
@@ -280,6 +293,7 @@ queue_why(enum queue_block b)
 		[QUEUE_PAUSED] = "paused",
 		[QUEUE_NO_SOURCE] = "no-source-address",
 		[QUEUE_LOCAL] = "local-fault",
+		[QUEUE_MOVING] = "unfinished-move",
 		[QUEUE_ORPHAN] = "no-virtual-mta",
 	};
 

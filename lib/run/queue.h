@@ -40,6 +40,7 @@ enum queue_block {
 	QUEUE_PAUSED,	 /* by vmta-queue pause */
 	QUEUE_NO_SOURCE, /* no source address is on this machine */
 	QUEUE_LOCAL,	 /* a fault of this machine: descriptors, ports */
+	QUEUE_MOVING,	 /* a move from its VirtualMTA is not complete */
 	QUEUE_ORPHAN	 /* its VirtualMTA left the configuration */
 };
 
@@ -88,6 +89,8 @@ struct queue {
 
 	struct queue_list *line; /* that it stands in, by entry, or NULL: the
 				    worker's, or one of its VirtualMTA */
+	uint64_t ticket;	 /* its place in the VirtualMTA's, 0: none, */
+	int urgency;		 /* and the priority that it came with */
 	bool woken;		 /* was the first in the VirtualMTA's */
 	TAILQ_ENTRY(queue) entry;
 	bool active; /* has work: in its route's list */
@@ -122,6 +125,8 @@ void queue_add_ref(struct worker *w, struct queue *q, const struct ref *r);
 void queue_promote(struct worker *w, struct queue *q);
 /* Is there something to send that no session has taken, not blocked? */
 bool queue_has_work(struct worker *w, struct queue *q);
+/* The highest priority of the mail that is ready; -1: none is. */
+int queue_urgency(const struct queue *q);
 /* The earliest wall second at which it needs a look, INT64_MAX: none. */
 int64_t queue_next(const struct queue *q);
 /* Wait in the scheduler's line until a connection or look-up has ended. */

@@ -231,17 +231,87 @@ recover_lock(struct worker *w, struct verr *err)
 	return (rc);
 }
 
+/* A VirtualMTA that mail is to be taken from. */
+static void
+recover_on_take(void *arg, const char *vmta)
+{
+	struct worker *w = arg;
+	struct rvmta *v = map_get(&w->vmtas, vmta);
+
+	if (v != NULL)
+		v->stuck = true;
+}
+
+/*
+ * Which VirtualMTAs have mail that a move has put elsewhere as well? If nobody
+ * knows: all may. True: one is free again.
+ */
+static bool
+recover_stuck(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+	struct rvmta *v;
+	bool some, freed = false;
+	size_t i;
+
+	for (i = 0; (v = map_next(&w->vmtas, &i, NULL)) != NULL;) {
+		v->was_stuck = v->stuck;
+		v->stuck = false;
+	}
+	some = commit_damaged(w->spool, recover_on_take, w, &err) == 0;
+	if (!some)
+		worker_trouble(w, &err);
+	for (i = 0; (v = map_next(&w->vmtas, &i, NULL)) != NULL;) {
+		v->stuck = v->stuck || !some;
+		if (v->stuck && !v->was_stuck)
+			log_tell("unfinished-move", "vmta", v->name, "text",
+			    "its mail waits: a move could not be completed",
+			    NULL);
+		freed = freed || (v->was_stuck && !v->stuck);
+	}
+	return (freed);
+}
+
+bool
+recover_commits(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+	bool any = false;
+
+	/* mail of a record that is stuck waits; other mail need not */
+	if (commit_recover(w->spool, w->owner, &any, &err) == -1)
+		worker_trouble(w, &err);
+	return (recover_stuck(w) || any);
+}
+
+int
+recover_own(struct worker *w, struct verr *err)
+{
+	struct verr own = VERR_INIT;
+	size_t before = w->vmtas.n;
+	int rc;
+
+	rc = owner_segment_lock(w->owner, RECOVER_LOCK, err);
+	if (rc != 0)
+		return (rc);
+	if (rvmta_own_all(w, &own) == -1)
+		log_err(&own); /* those that were taken are ours all the same */
+	if (w->vmtas.n > before) {
+		(void)recover_commits(w);
+		rc = recover_replay(w, err);
+	}
+	owner_segment_unlock(w->owner, RECOVER_LOCK);
+	return (rc);
+}
+
 int
 recover_all(struct worker *w, struct verr *err)
 {
-	struct verr stuck = VERR_INIT;
 	int rc;
 
 	if (recover_lock(w, err) == -1)
 		return (-1);
-	/* mail of a record that is stuck waits; other mail need not */
-	if (commit_recover(w->spool, w->owner, NULL, &stuck) == -1)
-		worker_trouble(w, &stuck);
+	(void)recover_commits(w);
 	rc = recover_replay(w, err);
 	owner_segment_unlock(w->owner, RECOVER_LOCK);
 	return (rc);

@@ -10,7 +10,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/mover.h"
+#include "run/plan.h"
 #include "run/queue.h"
+#include "run/recover.h"
 #include "run/request.h"
 #include "run/result.h"
 #include "run/retry.h"
@@ -39,6 +41,8 @@ struct request {
 	uint32_t *slot;	     /* of one batch, that move */
 	uint32_t n_slot;
 	struct control_reply *rep;
+	struct control_vmta *count; /* of the VirtualMTA at hand */
+	int64_t asked;		    /* wall seconds */
 	struct rvmta *vmta;
 	struct queue *queue;
 	struct batch_txn txn;
@@ -136,29 +140,46 @@ request_flies(const struct request *rq, const struct work *k, uint32_t slot)
 }
 
 /* One recipient of an open batch. */
-static void
-request_slot(struct request *rq, struct work *k, uint32_t slot)
+static int
+request_slot(struct request *rq, struct work *k, uint32_t slot,
+    struct verr *err)
 {
-	struct verr err = VERR_INIT;
 	struct batch_slot s;
 
 	batch_slot(k->batch, slot, &s);
 	if (batch_state_final(s.state) || !selection_state(&rq->sel, s.state))
-		return;
-	if (batch_load(k->batch, &slot, 1, &rq->txn, &err) == -1) {
-		log_err(&err);
-		return;
+		return (0);
+	if (batch_load(k->batch, &slot, 1, &rq->txn, err) == -1) {
+		k->bad = err->code == VEX_DATA;
+		k->fault = !k->bad;
+		return (-1);
 	}
 	if (!selection_rcpt(&rq->sel, &rq->txn.msg, &rq->txn.rcpt[0]))
-		return;
-	rq->rep->matched++;
+		return (0);
+	rq->count->matched++;
 	if (request_flies(rq, k, slot)) {
 		control_reply_flight(rq->rep, rq->queue->name,
 		    rq->txn.msg.msgid, rq->txn.rcpt[0].index);
-		return;
+		return (0);
 	}
 	if (rq->dry || rq->fn(rq, k, &rq->txn, slot, &s))
-		rq->rep->changed++;
+		rq->count->changed++;
+	return (0);
+}
+
+/*
+ * May anything of it be meant? Not what came after the request, unless the
+ * clock says that it comes from the future.
+ */
+static bool
+request_means(const struct request *rq, const struct work *k)
+{
+	const struct batch_header *h = batch_header(k->batch);
+	int64_t now = sys_now(rq->w->sys);
+
+	if (h->queued > rq->asked && h->queued <= now)
+		return (false);
+	return (selection_batch(&rq->sel, h, now));
 }
 
 /* The batch of a reference; a move leaves it to its next owner as it was. */
@@ -179,18 +200,24 @@ static int
 request_batch(struct request *rq, const struct ref *r, struct verr *err)
 {
 	struct worker *w = rq->w;
+	unsigned int faults = w->n_faults;
 	struct work *k = request_open(rq, r);
 	uint32_t i;
+	int rc = 0;
 
+	if (k == NULL && w->n_faults > faults)
+		return (verr_set(err, VEX_IO,
+		    "a batch of %s cannot be read: see the log",
+		    rq->queue->name));
 	if (k == NULL)
-		return (0);
+		return (0); /* gone */
 	if (rq->mover != NULL)
 		rq->slot = xreallocarray(rq->slot, k->n, sizeof(*rq->slot));
 	rq->n_slot = 0;
-	if (selection_batch(&rq->sel, batch_header(k->batch), sys_now(w->sys)))
-		for (i = 0; i < k->n; i++)
-			request_slot(rq, k, i);
-	if (rq->n_slot > 0)
+	if (request_means(rq, k))
+		for (i = 0; i < k->n && rc == 0; i++)
+			rc = request_slot(rq, k, i, err);
+	if (rc == 0 && rq->n_slot > 0)
 		return (mover_add(rq->mover, k, rq->slot, rq->n_slot, err));
 	if (batch_dirty(k->batch) &&
 	    (batch_flush(k->batch, err) == -1 ||
@@ -198,7 +225,7 @@ request_batch(struct request *rq, const struct ref *r, struct verr *err)
 		return (-1);
 	k->drained = true; /* back into the plan, under a name that fits */
 	work_check(w, k);
-	return (0);
+	return (rc);
 }
 
 static int
@@ -237,7 +264,7 @@ static int
 request_queue(struct request *rq, struct verr *err)
 {
 	struct queue *q = rq->queue;
-	uint64_t before = rq->rep->matched;
+	uint64_t before = rq->count->matched;
 	enum batch_area area;
 	size_t i;
 
@@ -253,8 +280,8 @@ request_queue(struct request *rq, struct verr *err)
 			return (-1);
 		request_drain(rq->w);
 	}
-	if (rq->fn == request_retry && !rq->dry && rq->rep->matched > before &&
-	    q->block == QUEUE_RETRY)
+	if (rq->fn == request_retry && !rq->dry &&
+	    rq->count->matched > before && q->block == QUEUE_RETRY)
 		retry_queue_due(rq->w, q);
 	q->stale = true;
 	queue_kick(rq->w, q);
@@ -292,9 +319,13 @@ request_all(struct request *rq, struct verr *err)
 
 	w->n_asked++;
 	while ((rq->vmta = map_next(&w->vmtas, &i, NULL)) != NULL) {
-		control_reply_vmta(rq->rep, rq->vmta->name);
+		rq->count = control_reply_vmta(rq->rep, rq->vmta->name);
 		if (!selection_vmta(&rq->sel, rq->vmta->name))
 			continue;
+		if (rq->vmta->stuck)
+			return (verr_set(err, VEX_TEMP,
+			    "a move of mail of %s is not complete",
+			    rq->vmta->name));
 		if (rq->to != NULL && strcmp(rq->to, rq->vmta->name) == 0)
 			continue; /* it is there, or has come just now */
 		if (spool_domains(w->spool, rq->vmta->name, BATCH_NEW,
@@ -336,25 +367,27 @@ request_option(struct request *rq, const char *option, struct verr *err)
 }
 
 int
-request_apply(struct worker *w, const char *command, char *const *option,
-    size_t n, struct control_reply *ret_rep, struct verr *err)
+request_apply(struct worker *w, const struct control_request *what,
+    struct control_reply *ret_rep, struct verr *err)
 {
-	struct request rq = { .w = w, .rep = ret_rep };
+	struct request rq = { .w = w,
+		.rep = ret_rep,
+		.asked = id_time(&what->id) };
 	size_t i;
 	int rc = 0;
 
 	for (i = 0; i < sizeof(request_table) / sizeof(request_table[0]); i++)
-		if (strcmp(request_table[i].name, command) == 0)
+		if (strcmp(request_table[i].name, what->command) == 0)
 			rq.fn = request_table[i].fn;
 	if (rq.fn == NULL)
 		return (verr_set(err, VEX_USAGE, "unknown command %s",
-		    command));
+		    what->command));
 	selection_init(&rq.sel);
 	batch_txn_init(&rq.txn);
-	for (i = 0; i < n && rc == 0; i++)
-		rc = request_option(&rq, option[i], err);
+	for (i = 0; i < what->n && rc == 0; i++)
+		rc = request_option(&rq, what->option[i], err);
 	if (rc == 0 && (rq.fn == request_move) != (rq.to != NULL))
-		rc = verr_set(err, VEX_USAGE, "%s: bad target", command);
+		rc = verr_set(err, VEX_USAGE, "%s: bad target", what->command);
 	if (rc == 0 && rq.to != NULL && !rq.dry)
 		rq.mover = mover_new(w, rq.to);
 	if (rc == 0)
@@ -368,6 +401,22 @@ request_apply(struct worker *w, const char *command, char *const *option,
 	return (rc);
 }
 
+/* The sums of a reply, for the log. */
+static void
+request_log(const char *command, const struct control_reply *rep)
+{
+	uint64_t matched = 0, changed = 0;
+	size_t i;
+
+	for (i = 0; i < rep->n_vmta; i++) {
+		matched += rep->vmta[i].matched;
+		changed += rep->vmta[i].changed;
+	}
+	log_event(LOG_LV_INFO, "request", "command", command, "matched",
+	    log_num((int64_t)matched), "changed", log_num((int64_t)changed),
+	    "text", rep->error, NULL);
+}
+
 /* A request file. */
 static int
 request_on_file(void *arg, const struct control_request *rq)
@@ -376,15 +425,16 @@ request_on_file(void *arg, const struct control_request *rq)
 	struct control_reply rep = { 0 };
 	struct verr err = VERR_INIT;
 
-	if (request_apply(w, rq->command, rq->option, rq->n, &rep, &err) ==
-		-1 ||
-	    control_answer(w->spool, &rq->id, w->id.s, &rep, &err) == -1)
+	/* commits whose writer is gone are mail that it may mean */
+	if (recover_commits(w))
+		plan_all(w);
+	if (request_apply(w, rq, &rep, &err) == -1)
+		control_reply_error(&rep, err.code, err.text);
+	if (control_answer(w->spool, &rq->id, w->id.s, &rep, &err) == -1)
 		log_err(&err);
-	log_event(LOG_LV_INFO, "request", "command", rq->command, "matched",
-	    log_num((int64_t)rep.matched), "changed",
-	    log_num((int64_t)rep.changed), NULL);
+	request_log(rq->command, &rep);
 	control_reply_release(&rep);
-	return (0);
+	return (w->broken); /* nothing may be written any more */
 }
 
 void
@@ -392,7 +442,7 @@ request_poll(struct worker *w)
 {
 	struct verr err = VERR_INIT;
 
-	if (w->wal == NULL)
+	if (w->wal == NULL || w->broken)
 		return;
 	if (control_requests(w->spool, w->id.s, request_on_file, w, &err) == -1)
 		log_err(&err);

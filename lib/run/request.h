@@ -10,10 +10,11 @@ struct worker;
 /* Answer the requests in control/ that are new to this worker. */
 void request_poll(struct worker *w);
 /*
- * Carry one out on what w owns. ret_rep: begun with { 0 }; the caller
- * releases it. 0, or -1 (unknown command or option).
+ * Carry rq out on what w owns, but on nothing that was queued after rq was
+ * made. ret_rep: begun with { 0 }; the caller releases it. 0, or -1: not all
+ * of it was done (unknown command or option; a batch that cannot be read).
  */
-int request_apply(struct worker *w, const char *command, char *const *option,
-    size_t n, struct control_reply *ret_rep, struct verr *err);
+int request_apply(struct worker *w, const struct control_request *rq,
+    struct control_reply *ret_rep, struct verr *err);
 
 #endif

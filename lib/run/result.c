@@ -32,6 +32,8 @@ struct result {
 	uint32_t attempts; /* after this one */
 	int64_t next;	   /* wall seconds, for t */
 	uint32_t unsafe;   /* reservation and window to give back */
+	bool large;	   /* of the large transaction */
+	bool ours;	   /* it broke by our fault: no reason to expire */
 };
 
 /* The columns that come from the batch. */
@@ -80,7 +82,8 @@ result_put(struct worker *w, const struct sess *s, const struct result *x,
 		.state = x->state,
 		.attempts = (uint16_t)x->attempts,
 		.next_try = x->next,
-		.unsafe = x->unsafe };
+		.unsafe = x->unsafe,
+		.large = x->large };
 	struct acct_record r;
 
 	result_record(w, x, &r);
@@ -119,9 +122,10 @@ static void
 result_defer(struct worker *w, struct queue *q, struct result *x)
 {
 	const struct conf_queue *set = queue_set(w, q);
-	int64_t queued = batch_header(x->work->batch)->queued;
 
-	if (retry_expired(w, set, queued)) {
+	if (!x->ours &&
+	    retry_age(w, batch_header(x->work->batch)) >=
+		set->bounce_after / 1000) {
 		x->type = "b";
 		x->state = 'b';
 		x->status = "4.4.7";
@@ -180,6 +184,17 @@ result_stale(const struct smtp_outcome *out, const struct smtp_result *r)
 	    !out->end_sent);
 }
 
+/* Did it break, before the end of data, by what was our fault? */
+static bool
+result_ours(const struct sess *s, const struct smtp_outcome *out,
+    const struct smtp_result *r)
+{
+	if (r->cls != SMTP_BROKEN)
+		return (false);
+	return (s->waited || sess_source_gone(s) ||
+	    (out->failure != NULL && out->failure->blame == SMTP_BLAME_LOCAL));
+}
+
 /* How many of late were refused: decides whether bodies go ahead. */
 static void
 result_learn(struct queue *q, const struct smtp_result *r)
@@ -206,12 +221,13 @@ result_apply(struct worker *w, struct sess *s, const struct smtp_outcome *out)
 	struct result x;
 	size_t i;
 
+	wal_answered(s);
 	buf_addf(&mta, "%s (%s)", s->host, s->peer);
 	for (i = 0; i < out->n_rcpt; i++) {
 		const struct smtp_result *r = &out->rcpt[i];
 
 		if (r->cls == SMTP_UNTRIED || result_stale(out, r) ||
-		    (r->cls == SMTP_BROKEN && sess_source_gone(s))) {
+		    result_ours(s, out, r)) {
 			work_untake(w, t->work, t->b.rcpt[i].slot);
 			continue;
 		}
@@ -221,7 +237,10 @@ result_apply(struct worker *w, struct sess *s, const struct smtp_outcome *out)
 			.rcpt = &t->b.rcpt[i],
 			.diag = buf_str(&diag),
 			.status = smtp_status_text(&r->status, status),
-			.unsafe = window > 0 };
+			.ours = out->failure != NULL &&
+			    out->failure->blame == SMTP_BLAME_LOCAL,
+			.unsafe = window > 0,
+			.large = t->large };
 		window -= x.unsafe;
 		result_judge(w, s, r, &x);
 		result_learn(s->queue, r);
@@ -232,7 +251,11 @@ result_apply(struct worker *w, struct sess *s, const struct smtp_outcome *out)
 		s->rcpt_cap = tried;
 	t->window = 0;
 	t->loaded = false;
-	wal_release(w, window);
+	wal_release(w, t, window);
+	/* one that was given back keeps it open */
+	if (tried < out->n_rcpt && out->failure != NULL &&
+	    out->failure->blame == SMTP_BLAME_LOCAL)
+		work_fault(w, t->work);
 	if (s->delivered > delivered)
 		retry_queue_ok(w, s->queue);
 	buf_release(&diag);

@@ -282,10 +282,12 @@ retry_rcpt_next(struct worker *w, const struct conf_queue *set,
 	return (sys_now(w->sys) + retry_seconds(w, ladder, attempts));
 }
 
-bool
-retry_expired(struct worker *w, const struct conf_queue *set, int64_t queued)
+int64_t
+retry_age(struct worker *w, const struct batch_header *h)
 {
-	return (sys_now(w->sys) - queued >= set->bounce_after / 1000);
+	int64_t since = h->due > h->queued ? h->due : h->queued;
+
+	return (sys_now(w->sys) - w->leap - since);
 }
 
 void

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "run/queue.h"
+#include "spool/batch.h"
 
 struct worker;
 
@@ -50,12 +51,14 @@ void retry_queue_hold(struct worker *w, struct queue *q, enum queue_block why,
 /* Wall second of a recipient's next try after `attempts` attempts. */
 int64_t retry_rcpt_next(struct worker *w, const struct conf_queue *set,
     unsigned int attempts);
-/* Has mail of that age (queued: wall seconds) passed bounce-after? */
-bool retry_expired(struct worker *w, const struct conf_queue *set,
-    int64_t queued);
+/*
+ * The age of a batch, in seconds: since it was queued, or its schedule came;
+ * not what the clock was set forward in this run.
+ */
+int64_t retry_age(struct worker *w, const struct batch_header *h);
 /* due, or now when it is further ahead than any ladder leads. Wall seconds. */
 int64_t retry_sane(struct worker *w, const struct conf_queue *set, int64_t due);
-/* Bounce the queue's mail that is at least age ms old, whole batches. */
+/* Bounce the queue's mail that is due and at least age ms old. */
 void retry_bounce_queue(struct worker *w, struct queue *q,
     const struct retry_cause *cause, int64_t age);
 

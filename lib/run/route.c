@@ -101,8 +101,10 @@ route_pick(const struct queue *q, int family)
 bool
 route_usable(struct worker *w, const struct queue *q)
 {
+	/* a round over the targets comes to its end, and then to the clock */
 	return (q->route != NULL &&
-	    (q->route->expires > loop_now(w->loop) || q->n_ready > 0));
+	    (q->route->expires > loop_now(w->loop) || q->n_ready > 0 ||
+		q->memo != NULL));
 }
 
 void
@@ -121,6 +123,8 @@ route_drop(struct worker *w, struct queue *q)
 	route_deactivate(q);
 	if (r->crowded == q)
 		r->crowded = NULL;
+	if (r->promised == q)
+		r->promised = NULL;
 	q->route = NULL;
 	route_unref(w, r);
 }

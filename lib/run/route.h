@@ -26,12 +26,17 @@ struct route {
 	struct sess_list idle;	    /* sessions that rest */
 	struct queue *crowded;	    /* its mail waits for an address that has no
 				       connection, and there is no slot for one */
+	struct queue *promised;	    /* it has the place of one that leaves */
+	uint32_t unanswered;	    /* of the window (run/wal.h) */
 	bool no_chunking;	    /* BDAT failed here: DATA for a day */
 };
 
 /* Start a look-up for q, unless one runs; worker_kick follows the answer. */
 void route_lookup(struct worker *w, struct queue *q);
-/* Is q's route there and fresh enough for a new connection? */
+/*
+ * Is q's route there and fresh enough for a new connection? As long as a round
+ * over its targets lasts, it is.
+ */
 bool route_usable(struct worker *w, const struct queue *q);
 /* q forgets its route (and its look-up). */
 void route_drop(struct worker *w, struct queue *q);

@@ -20,6 +20,8 @@ rvmta_mine(const struct worker *w, const char *name)
 {
 	if (w->only != NULL && !selection_vmta(w->only, name))
 		return (false);
+	if (w->done != NULL && map_get(w->done, name) != NULL)
+		return (false);
 	if (w->opt->vmta != NULL && strcmp(w->opt->vmta, name) != 0)
 		return (false);
 	return (map_hash(name, strlen(name)) % w->opt->workers == w->index);
@@ -85,8 +87,11 @@ rvmta_own(struct worker *w, const char *name, struct verr *err)
 	if (!rvmta_mine(w, name) || map_get(&w->vmtas, name) != NULL)
 		return (0);
 	rc = owner_try(w->owner, name, err);
-	if (rc == 1)
+	if (rc == 1) {
 		w->n_foreign++;
+		if (w->others != NULL)
+			(void)map_put(w->others, name, w);
+	}
 	if (rc != 0)
 		return (rc == 1 ? 0 : -1);
 	v = xcalloc(1, sizeof(*v));
@@ -159,6 +164,21 @@ rvmta_reload_all(struct worker *w)
 		rvmta_load(w, v);
 }
 
+/* Its addresses have other numbers now: what is known of them is void. */
+static void
+rvmta_renumber(struct worker *w, struct rvmta *v)
+{
+	struct queue *q;
+	size_t i = 0;
+
+	v->numbers++;
+	while ((q = map_next(&w->queues, &i, NULL)) != NULL)
+		if (q->vmta == v) {
+			q->shunned = 0;
+			q->failed_from = 0;
+		}
+}
+
 void
 rvmta_refresh_all(struct worker *w)
 {
@@ -167,7 +187,8 @@ rvmta_refresh_all(struct worker *w)
 
 	while ((v = map_next(&w->vmtas, &i, NULL)) != NULL) {
 		rvmta_forget(v);
-		source_refresh(v->sources);
+		if (source_refresh(v->sources))
+			rvmta_renumber(w, v);
 	}
 }
 

@@ -93,12 +93,18 @@ sched_blocked(struct worker *w, struct queue *q)
 		q->next_try = 0;
 		return (true);
 	}
+	if (q->vmta->stuck) {
+		q->block = QUEUE_MOVING;
+		q->next_try = 0;
+		return (true);
+	}
 	if (pause_match(w->pauses, q->domain, q->vmta->name, NULL)) {
 		q->block = QUEUE_PAUSED;
 		q->next_try = 0;
 		return (true);
 	}
-	if (q->block == QUEUE_PAUSED || q->block == QUEUE_ORPHAN)
+	if (q->block == QUEUE_PAUSED || q->block == QUEUE_ORPHAN ||
+	    q->block == QUEUE_MOVING)
 		q->block = q->step > 0 && !w->opt->now ? QUEUE_RETRY :
 							 QUEUE_OPEN;
 	if (q->block != QUEUE_OPEN &&

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/reenc.h"
+#include "run/fault.h"
 #include "run/result.h"
 #include "run/retry.h"
 #include "run/route.h"
@@ -21,12 +22,11 @@
 #include "run/wal.h"
 #include "run/worker.h"
 
-#define SESS_LINE_MAX 998   /* octets of a line (RFC 5321 4.5.3.1.6) */
-#define SESS_LOOKS 64	    /* queues looked at for one message */
-#define SESS_REFUSALS 64    /* messages refused here before others run */
-#define SESS_HOLD_MS 10000  /* no new connection beside working ones */
-#define SESS_LOCAL_MS 10000 /* after a fault of this machine */
-#define SESS_GREET_MS 5000  /* for a greeting that nobody needs any more */
+#define SESS_LINE_MAX 998  /* octets of a line (RFC 5321 4.5.3.1.6) */
+#define SESS_LOOKS 64	   /* queues looked at for one message */
+#define SESS_REFUSALS 64   /* messages refused here before others run */
+#define SESS_QUIT_MS 2000  /* for the answer to QUIT */
+#define SESS_GREET_MS 5000 /* for a greeting that nobody needs any more */
 
 static bool sess_next(struct sess *s);
 
@@ -67,47 +67,40 @@ sess_from(const struct queue *q, const char *source)
 	return (n);
 }
 
-/* Out of its route, where others may have waited for its place. */
+/* Out of its route's lists; who waited for its place has it when it is free. */
 static void
 sess_leave_route(struct sess *s)
 {
 	struct route *r = s->route;
-	struct worker *w = s->w;
-	struct queue *q;
 
 	if (s->resting)
 		TAILQ_REMOVE(&r->idle, s, waiting);
 	TAILQ_REMOVE(&r->sess, s, mate);
 	r->n_sess--;
-	if (sess_crowded(s)) { /* here is the room */
-		q = r->crowded;
-		r->crowded = NULL;
-		queue_kick(w, q);
-	}
-	if (!TAILQ_EMPTY(&r->active))
-		queue_kick(w, TAILQ_FIRST(&r->active));
-	route_unref(w, r);
+	if (!sess_crowded(s))
+		return;
+	r->promised = r->crowded;
+	r->crowded = NULL;
+	s->promised = true;
 }
 
-/* Out of all lists and counters; the connection is gone already. */
+/* Out of all lists and counters but its limits: it takes no more mail. */
 static void
-sess_end(struct sess *s)
+sess_detach(struct sess *s)
 {
-	struct limiter *list[SESS_LIMITS];
 	struct worker *w = s->w;
 	struct queue *q = s->queue;
 
 	wal_forget(w, s);
-	if (s->in_txn)
+	if (s->in_txn) {
+		wal_answered(s);
 		work_return(w, &s->txn);
+	}
 	if (s->ready)
 		q->n_ready--;
 	else
 		q->n_starting--;
 	q->n_proven -= s->proven;
-	sess_limits(w, q, list);
-	limit_give(list, SESS_LIMITS, 1, false);
-	share_wake(w, q->vmta); /* before those that have one */
 	sess_leave_route(s);
 	TAILQ_REMOVE(&w->sessions, s, entry);
 	w->n_sess--;
@@ -118,135 +111,70 @@ sess_end(struct sess *s)
 	loop_timer_free(s->idle);
 	txn_release(&s->txn);
 	buf_release(&s->esmtp);
-	free(s);
-	queue_kick(w, q);
-	worker_kick(w);
 }
 
+/* The connection is closed: its slots are free, for those who wait. */
+static void
+sess_free(struct sess *s)
+{
+	struct limiter *list[SESS_LIMITS];
+	struct route *r = s->route;
+	struct queue *q = s->queue;
+	struct worker *w = s->w;
+
+	sess_limits(w, q, list);
+	limit_give(list, SESS_LIMITS, 1, false);
+	share_wake(w, q->vmta); /* before those that have one */
+	if (s->promised && r->promised != NULL) {
+		queue_kick(w, r->promised);
+		r->promised = NULL;
+	}
+	if (!TAILQ_EMPTY(&r->active))
+		queue_kick(w, TAILQ_FIRST(&r->active));
+	route_unref(w, r);
+	queue_kick(w, q);
+	worker_kick(w);
+	free(s);
+}
+
+/* The connection is gone already. */
+static void
+sess_end(struct sess *s)
+{
+	sess_detach(s);
+	sess_free(s);
+}
+
+/*
+ * It says QUIT. Until the peer has answered, or SESS_QUIT_MS have passed, the
+ * connection counts: the peer counts it, too.
+ */
 static void
 sess_quit(struct sess *s)
 {
-	smtp_conn_quit(s->conn);
-	sess_end(s);
-}
-
-/* A failure in the words of the retry clock. */
-static void
-sess_cause(const struct sess *s, const struct smtp_failure *why,
-    struct buf *text, char status[SMTP_STATUS_LEN + 1],
-    struct retry_cause *ret_cause)
-{
-	if (why->code > 0)
-		buf_addf(text, "%d ", why->code);
-	esc_string(text, why->text, why->text_len);
-	*ret_cause = (struct retry_cause) {
-		.status = smtp_status_text(&why->status, status),
-		.text = buf_str(text),
-		.stage = smtp_stage_name(why->stage),
-		.host = s->host,
-		.peer = s->peer,
-		.source = s->source,
-		.code = why->code,
-	};
-}
-
-/* Was it a greeting that takes no mail (RFC 5321 3.1, RFC 7504)? */
-static bool
-sess_unwanted(const struct retry_cause *cause)
-{
-	return (cause->code >= 500 && strcmp(cause->stage, "greeting") == 0);
-}
-
-/*
- * A target of a route is no good just now: the next one, or the queue's
- * clock. That of a route that q has left says nothing (any more). Mail
- * bounces by a 5xx greeting only when all targets said so.
- */
-static void
-sess_target_failed(struct worker *w, struct queue *q, const struct route *r,
-    size_t target, const struct retry_cause *cause)
-{
-	if (q->route != r)
-		return;
-	if (q->n_ready > 0) {
-		q->hold_until = loop_now(w->loop) + SESS_HOLD_MS;
-		return;
-	}
-	q->hope = q->hope || !sess_unwanted(cause);
-	route_target_failed(q, target);
-	if (q->target < r->dns->n) {
-		retry_remember(q, cause);
-		return;
-	}
-	if (q->set->bounce_upon_5xx_greeting && !q->hope)
-		retry_bounce_queue(w, q, cause, 0);
-	else
-		retry_queue_failed(w, q, cause);
-	route_drop(w, q);
-	route_target_reset(q);
-}
-
-/*
- * A connection from this address did not come about. When the peer said so,
- * or others of the queue do come about, the address is to blame, and what
- * waits for it may leave from another one.
- */
-static void
-sess_shun(const struct sess *s, const struct smtp_failure *why)
-{
-	struct queue *q = s->queue;
-	const struct sess *o;
-
-	if (s->conf_gen != s->w->conf_gen)
-		return; /* its number is another address's now */
-	q->failed_from = s->source_i + 1;
-	if (s->source_i >= 64 || (why->code == 0 && q->n_ready == 0))
-		return;
-	TAILQ_FOREACH (o, &s->route->sess, mate)
-		if (o->ready && strcmp(o->source, s->source) == 0)
-			return; /* it is one too many, no more */
-	q->shunned |= 1ull << s->source_i;
-}
-
-/*
- * Is it this target only that cannot be reached from here? No route to it
- * (IPv6, say), a local filter, or no free port for this pair of addresses.
- */
-static bool
-sess_no_way(const struct smtp_failure *why)
-{
-	static const int errs[] = { ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL,
-		EADDRINUSE, EACCES, EPERM };
-	size_t i;
-
-	if (why->stage != SMTP_STAGE_CONNECT)
-		return (false);
-	for (i = 0; i < sizeof(errs) / sizeof(errs[0]); i++)
-		if (why->errnum == errs[i])
-			return (true);
-	return (false);
-}
-
-/*
- * A fault of this machine. What works goes on without another connection; else
- * the next target may be in reach; else the queue waits.
- */
-static void
-sess_local_fault(struct sess *s, const struct smtp_failure *why)
-{
 	struct worker *w = s->w;
-	struct queue *q = s->queue;
 
-	if (!s->ready && q->n_ready > 0)
-		q->hold_until = loop_now(w->loop) + SESS_HOLD_MS;
-	else if (!sess_no_way(why))
-		retry_queue_hold(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
-	else if (q->route == s->route) {
-		route_target_failed(q, s->target);
-		q->hope = true;
-		if (q->target >= q->route->dns->n)
-			retry_queue_no_way(w, q, QUEUE_LOCAL, SESS_LOCAL_MS);
+	if (!smtp_conn_quit(s->conn)) {
+		sess_end(s);
+		return;
 	}
+	sess_detach(s);
+	TAILQ_INSERT_TAIL(&w->leavers, s, entry);
+	w->n_leaving++;
+	s->queue->vmta->share.leaving++;
+	queue_kick(w, s->queue);
+}
+
+/* A leaver's connection is closed. */
+static void
+sess_on_gone(void *arg)
+{
+	struct sess *s = arg;
+
+	TAILQ_REMOVE(&s->w->leavers, s, entry);
+	s->w->n_leaving--;
+	s->queue->vmta->share.leaving--;
+	sess_free(s);
 }
 
 bool
@@ -257,50 +185,13 @@ sess_source_gone(const struct sess *s)
 	return (!source_local(s->w->net, (const struct sockaddr *)&src->addr));
 }
 
-/* The session broke: who is to blame, and what follows for its queue. */
-static void
-sess_broke(struct sess *s, const struct smtp_failure *why)
-{
-	char status[SMTP_STATUS_LEN + 1];
-	struct buf text = BUF_INIT;
-	struct retry_cause cause;
-	struct worker *w = s->w;
-	struct queue *q = s->queue;
-	size_t target = s->target;
-
-	sess_cause(s, why, &text, status, &cause);
-	w->count.failures++;
-	log_event(why->blame == SMTP_BLAME_PEER ? LOG_LV_INFO : LOG_LV_WARN,
-	    "session-failed", "queue", q->name, "session", s->id, "host",
-	    s->host, "peer", s->peer, "source", s->source, "stage", cause.stage,
-	    "status", cause.status, "text", cause.text, NULL);
-	if (s->ready)
-		q->n_ready--;
-	else
-		q->n_starting--;
-	if (why->blame == SMTP_BLAME_LOCAL)
-		sess_local_fault(s, why);
-	else if (why->blame == SMTP_BLAME_SOURCE || sess_source_gone(s))
-		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SESS_LOCAL_MS);
-	else {
-		if (!s->ready)
-			sess_shun(s, why);
-		sess_target_failed(w, q, s->route, target, &cause);
-	}
-	if (s->ready)
-		q->n_ready++;
-	else
-		q->n_starting++;
-	buf_release(&text);
-}
-
 static void
 sess_on_failed(void *arg, struct smtp_conn *c, const struct smtp_failure *why)
 {
 	struct sess *s = arg;
 
 	(void)c;
-	sess_broke(s, why);
+	fault_session(s, why);
 	sess_end(s);
 }
 
@@ -310,8 +201,8 @@ sess_on_closed(void *arg, struct smtp_conn *c, const struct smtp_failure *why)
 	struct sess *s = arg;
 
 	(void)c;
-	if (!s->worked && why->stage != SMTP_STAGE_IDLE)
-		sess_broke(s, why);
+	if (!s->worked && !s->waited && why->stage != SMTP_STAGE_IDLE)
+		fault_session(s, why);
 	sess_end(s);
 }
 
@@ -321,7 +212,7 @@ sess_gets_through(const struct sess *s)
 {
 	struct queue *q = s->queue;
 
-	if (s->conf_gen != s->w->conf_gen)
+	if (s->conf_gen != s->w->conf_gen || s->numbers != q->vmta->numbers)
 		return;
 	if (q->step > 1 && q->failed_from > 0 && q->failed_from <= 64)
 		q->shunned |= 1ull << (q->failed_from - 1);
@@ -366,6 +257,7 @@ sess_on_done(void *arg, struct smtp_conn *c, const struct smtp_outcome *out)
 
 	(void)c;
 	s->in_txn = false;
+	s->waited = s->waiting_n > 0 && out->failure != NULL;
 	wal_forget(s->w, s); /* all may be refused while it waits */
 	s->messages++;
 	if (!s->proven && out->answered) {
@@ -406,6 +298,7 @@ static const struct smtp_events sess_events = {
 	.may_end = sess_on_may_end,
 	.done = sess_on_done,
 	.closed = sess_on_closed,
+	.gone = sess_on_gone,
 	.trace = sess_on_trace,
 };
 
@@ -425,6 +318,7 @@ sess_adopt(struct sess *s, struct queue *q)
 	q->n_proven += s->proven;
 	queue_kick(s->w, s->queue);
 	s->queue = q;
+	q->ticket = 0;
 	if (share_waits(q)) { /* it has one now */
 		share_forget(s->w, q);
 		queue_kick(s->w, q);
@@ -454,6 +348,8 @@ sess_rcpt_max(const struct sess *s)
 		max = smtp_conn_rcpt_max(s->conn);
 	if (s->rcpt_cap > 0 && s->rcpt_cap < max)
 		max = s->rcpt_cap;
+	if (max > WAL_LARGE && wal_has_large(s->w))
+		max = WAL_LARGE;
 	return ((uint32_t)max);
 }
 
@@ -534,6 +430,7 @@ sess_send(struct sess *s)
 {
 	struct smtp_message *m = &s->txn.m;
 	enum smtp_fit fit;
+	struct work *k;
 	bool fault = false;
 
 	m->body_ahead = s->queue->refused * 8 <= s->queue->seen;
@@ -552,8 +449,9 @@ sess_send(struct sess *s)
 		return (-1);
 	}
 	if (fit == SMTP_FIT_NEED_7BIT && fault) { /* nobody's fault but ours */
+		k = s->txn.work;
 		work_return(s->w, &s->txn);
-		retry_queue_hold(s->w, s->queue, QUEUE_LOCAL, SESS_LOCAL_MS);
+		work_fault(s->w, k);
 		return (0);
 	}
 	result_refuse(s->w, s, fit);
@@ -654,12 +552,15 @@ sess_make_room(struct queue *q)
 	bool own = q->n_starting + q->n_ready > 0;
 	struct sess *s;
 
+	if (q->route->promised == q)
+		return; /* one leaves for it */
 	TAILQ_FOREACH (s, &q->route->idle, waiting)
-		if (!own || s->queue == q) {
-			sess_quit(s);
-			return;
-		}
-	if (q->route->crowded == NULL)
+		if (!own || s->queue == q)
+			break;
+	if (s != NULL) {
+		q->route->crowded = q;
+		sess_quit(s);
+	} else if (q->route->crowded == NULL)
 		q->route->crowded = q;
 }
 
@@ -692,6 +593,7 @@ sess_settings(const struct queue *q, bool trace, struct smtp_settings *ret_set)
 	ret_set->data_send = c->data_send_timeout;
 	ret_set->message = c->data_transfer_timeout;
 	ret_set->data_end = c->smtp_data_termination_timeout;
+	ret_set->quit = SESS_QUIT_MS;
 	ret_set->ignore_8bitmime = c->ignore_8bitmime;
 	ret_set->ignore_chunking = c->ignore_chunking || q->route->no_chunking;
 	ret_set->ignore_pipelining = c->ignore_pipelining;
@@ -722,6 +624,7 @@ sess_open(struct worker *w, struct queue *q, size_t index,
 	TAILQ_INSERT_TAIL(&s->route->sess, s, mate);
 	s->route->n_sess++;
 	(void)rvmta_has(w, q->vmta, src->text, &s->source_i);
+	s->numbers = q->vmta->numbers;
 	s->opened = loop_now(w->loop);
 	s->conf_gen = w->conf_gen;
 	s->since = loop_now(w->loop);
@@ -732,6 +635,7 @@ sess_open(struct worker *w, struct queue *q, size_t index,
 	memcpy(s->host, target->host, strnlen(target->host, 255));
 	(void)dns_addr_text(&target->addr, s->peer);
 	memcpy(s->source, src->text, sizeof(s->source));
+	q->ticket = 0;
 	q->n_starting++;
 	w->n_sess++;
 	batch_txn_init(&s->txn.b);
@@ -746,6 +650,8 @@ sess_evict(struct worker *w, const struct rvmta *v)
 {
 	struct sess *s;
 
+	if (v == NULL && w->n_leaving > 0)
+		return; /* there will be room */
 	TAILQ_FOREACH (s, &w->sessions, entry)
 		if (s->resting && (v == NULL || s->queue->vmta == v)) {
 			sess_quit(s);
@@ -754,16 +660,23 @@ sess_evict(struct worker *w, const struct rvmta *v)
 }
 
 void
-sess_stop_all(struct worker *w, bool abort)
+sess_stop_all(struct worker *w, enum sess_stop how)
 {
 	struct sess *s, *next;
 
 	for (s = TAILQ_FIRST(&w->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, entry);
-		if (abort || !s->ready) {
+		if (!s->ready || (how != SESS_STOP_SOON && !s->in_txn)) {
 			smtp_conn_abort(s->conn);
 			sess_end(s);
 		} else if (!s->in_txn)
 			sess_quit(s);
+		else if (how == SESS_STOP_NOW ||
+		    (how == SESS_STOP_ENDED && !smtp_conn_awaits(s->conn)))
+			smtp_conn_give_up(s->conn); /* ends it */
+	}
+	while (how == SESS_STOP_NOW && (s = TAILQ_FIRST(&w->leavers)) != NULL) {
+		smtp_conn_abort(s->conn);
+		sess_on_gone(s);
 	}
 }

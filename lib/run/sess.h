@@ -35,6 +35,7 @@ struct sess {
 	char peer[DNS_ADDR_TEXT];
 	char source[SOURCE_TEXT];
 	size_t source_i;       /* which of the VirtualMTA's, then */
+	unsigned int numbers;  /* as of rvmta.numbers, then */
 	unsigned int conf_gen; /* of the configuration it was opened under */
 	int64_t opened;	       /* monotonic ms */
 	size_t target;	       /* index into the route */
@@ -43,6 +44,8 @@ struct sess {
 	bool in_txn;
 	bool worked;	   /* a transaction came to its end */
 	bool proven;	   /* a transaction was answered */
+	bool promised;	   /* its place is its route's `promised` queue's */
+	bool waited;	   /* it broke while we let it wait */
 	bool resting;	   /* in the route's idle list, by `waiting` */
 	uint32_t rcpt_cap; /* recipients a transaction, 0: no cap */
 	int64_t since;	   /* monotonic ms: when it was opened */
@@ -80,7 +83,13 @@ void sess_sweep(struct worker *w);
 bool sess_reuse(struct worker *w, struct queue *q);
 /* One that rests, of this VirtualMTA (NULL: any), makes room. */
 void sess_evict(struct worker *w, const struct rvmta *v);
-/* End all sessions: at once (abort), or when their message is done. */
-void sess_stop_all(struct worker *w, bool abort);
+/* How much may still happen. */
+enum sess_stop {
+	SESS_STOP_SOON,	 /* messages under way are sent to their end */
+	SESS_STOP_ENDED, /* those whose end of data was sent have an answer */
+	SESS_STOP_NOW	 /* nothing: what is known is recorded */
+};
+/* End all sessions. */
+void sess_stop_all(struct worker *w, enum sess_stop how);
 
 #endif

@@ -1,11 +1,14 @@
 /*
  * Fair shares of a VirtualMTA's own max-smtp-out. Queues that it holds back
  * stand in two lines: those without a connection, and behind them those that
- * have some and want more. A connection that ends wakes one of them, so that
- * thousands may wait and cost nothing.
+ * have some and want more. In a line the priority of the mail counts first,
+ * then the ticket, which a queue has from when it began to wait until it has a
+ * connection, however often it is looked at. A connection that ends wakes one
+ * of them, so that thousands may wait and cost nothing.
  *
  * A connection that has sent a message makes room: for a queue that has none,
- * when its own has others, or when it had its turn (SHARE_TURN_MS); for one
+ * when its own has others, or only less urgent mail, or when it had its turn
+ * (SHARE_TURN_MS); for one
  * that has some, when its own has at least two more. What is under way is
  * never broken off, so that a queue whose peer stalls keeps what it has until
  * its time-outs; it has little, since connections are only added as others of
@@ -31,6 +34,22 @@ share_has(const struct queue *q)
 	return (q->n_starting + q->n_ready);
 }
 
+/* Into its line, behind all that are to come before it. */
+static void
+share_insert(struct queue *q)
+{
+	struct queue *prev = TAILQ_LAST(q->line, queue_list);
+
+	while (prev != NULL &&
+	    (prev->urgency < q->urgency ||
+		(prev->urgency == q->urgency && prev->ticket > q->ticket)))
+		prev = TAILQ_PREV(prev, queue_list, entry);
+	if (prev != NULL)
+		TAILQ_INSERT_AFTER(q->line, prev, q, entry);
+	else
+		TAILQ_INSERT_HEAD(q->line, q, entry);
+}
+
 void
 share_wait(struct worker *w, struct queue *q)
 {
@@ -39,11 +58,11 @@ share_wait(struct worker *w, struct queue *q)
 	if (q->line != NULL)
 		return;
 	q->line = share_has(q) == 0 ? &sh->waiters : &sh->growers;
-	/* another one was faster: it keeps its place */
-	if (q->woken)
-		TAILQ_INSERT_HEAD(q->line, q, entry);
-	else
-		TAILQ_INSERT_TAIL(q->line, q, entry);
+	if (q->ticket == 0)
+		q->ticket = ++sh->tickets;
+	q->urgency = queue_urgency(q);
+	share_insert(q);
+	sh->waiting++;
 	if (q->line != &sh->waiters)
 		return;
 	w->n_waiting++;
@@ -63,6 +82,7 @@ share_forget(struct worker *w, struct queue *q)
 {
 	if (!share_waits(q))
 		return;
+	q->vmta->share.waiting--;
 	if (q->line == &q->vmta->share.waiters)
 		w->n_waiting--;
 	TAILQ_REMOVE(q->line, q, entry);
@@ -98,7 +118,8 @@ static bool
 share_rotate(struct queue_list *line, struct queue *q)
 {
 	TAILQ_REMOVE(line, q, entry);
-	TAILQ_INSERT_TAIL(line, q, entry);
+	q->ticket = ++q->vmta->share.tickets;
+	share_insert(q);
 	return (false);
 }
 
@@ -113,12 +134,14 @@ share_yields(const struct sess *s)
 
 	if (s->messages == 0)
 		return (false);
-	if (s->w->total_waits)
+	if (s->w->total_waits && s->w->n_leaving == 0)
 		return (spare);
+	if (sh->waiting <= sh->leaving)
+		return (false); /* there will be room for all of them */
 	if ((q = TAILQ_FIRST(&sh->waiters)) != NULL) {
 		if (q->route == s->route) /* s serves it as well, in turn */
 			return (share_rotate(&sh->waiters, q));
-		return (spare);
+		return (spare || q->urgency > queue_urgency(s->queue));
 	}
 	if ((q = TAILQ_FIRST(&sh->growers)) != NULL) {
 		if (share_has(q) + 1 >= mine)

@@ -17,6 +17,9 @@ struct worker;
 struct share {
 	struct queue_list waiters; /* that have no connection */
 	struct queue_list growers; /* that have some, and want more */
+	uint64_t tickets;	   /* given out */
+	unsigned int waiting;	   /* in both */
+	unsigned int leaving;	   /* connections that will be closed soon */
 };
 
 void share_init(struct share *sh);

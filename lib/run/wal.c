@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/exports.h"
+#include "run/route.h"
 #include "run/sess.h"
 #include "run/wal.h"
 #include "run/work.h"
@@ -32,6 +33,8 @@ struct wal {
 	size_t fx_cap;
 	uint64_t fx_lsn; /* LSN of the first of them */
 	uint32_t unsafe; /* of WAL_WINDOW, in use */
+	uint32_t large;	 /* of the large transaction */
+	bool starved;	 /* who waits longest waits for the window itself */
 	struct sess_list waiting;
 	struct journal_chunk *chunk; /* being written */
 	struct loop_timer *timer;
@@ -42,16 +45,37 @@ struct wal {
 
 static void wal_flush(struct worker *w);
 
-/* Window and disk room for n recipients, or not. */
+/*
+ * Room in the window for n recipients of s? *ret_share: not for this one, but
+ * others need not wait for that: its route has its share, or another large one
+ * is under way.
+ */
 static bool
-wal_take(struct worker *w, uint32_t n)
+wal_room(const struct wal *wal, const struct sess *s, uint32_t n,
+    bool *ret_share)
+{
+	uint32_t left = WAL_WINDOW - wal->unsafe;
+
+	*ret_share = n > WAL_LARGE && wal->large > 0;
+	if (n > WAL_LARGE)
+		return (!*ret_share);
+	if (n > left)
+		return (false);
+	*ret_share = s->route->unanswered > 0 &&
+	    s->route->unanswered + n > left;
+	return (!*ret_share);
+}
+
+/* Window and disk room for n recipients of s, or not. */
+static bool
+wal_take(struct worker *w, struct sess *s, uint32_t n, bool *ret_share)
 {
 	struct wal *wal = w->wal;
 	struct verr err = VERR_INIT;
 
-	if (journal_failed(wal->j))
-		return (false);
-	if (wal->unsafe > 0 && wal->unsafe + n > WAL_WINDOW)
+	*ret_share = false;
+	if (w->hurried || journal_failed(wal->j) ||
+	    !wal_room(wal, s, n, ret_share))
 		return (false);
 	if (journal_reserve(wal->j, n, &err) == -1) {
 		if (!wal->complained)
@@ -62,21 +86,61 @@ wal_take(struct worker *w, uint32_t n)
 		return (false);
 	}
 	wal->complained = false;
-	wal->unsafe += n;
+	if (n > WAL_LARGE)
+		wal->large = n;
+	else {
+		wal->unsafe += n;
+		s->route->unanswered += n;
+	}
+	s->txn.large = n > WAL_LARGE;
+	s->txn.window = s->txn.unanswered = n;
 	return (true);
 }
 
-/* Let those go on that the window now has room for, first come first. */
+void
+wal_answered(struct sess *s)
+{
+	if (!s->txn.large)
+		s->route->unanswered -= s->txn.unanswered;
+	s->txn.unanswered = 0;
+}
+
+bool
+wal_has_large(const struct worker *w)
+{
+	return (w->wal->large > 0);
+}
+
+/* n recipients of the window, or of the large transaction, are safe. */
+static void
+wal_give(struct wal *wal, bool large, uint32_t n)
+{
+	if (large)
+		wal->large -= n;
+	else
+		wal->unsafe -= n;
+}
+
+/*
+ * Let those go on that the window now has room for: first come first, but that
+ * who waits for his route's share lets others pass.
+ */
 static void
 wal_resume(struct worker *w)
 {
-	struct sess *s;
+	struct sess *s, *next;
+	bool share;
 
-	while ((s = TAILQ_FIRST(&w->wal->waiting)) != NULL) {
-		if (!wal_take(w, s->waiting_n))
-			return;
+	w->wal->starved = false;
+	for (s = TAILQ_FIRST(&w->wal->waiting); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, waiting);
+		if (!wal_take(w, s, s->waiting_n, &share)) {
+			w->wal->starved = !share;
+			if (!share)
+				return;
+			continue;
+		}
 		TAILQ_REMOVE(&w->wal->waiting, s, waiting);
-		s->txn.window = s->waiting_n;
 		s->waiting_n = 0;
 		smtp_conn_resume(s->conn);
 	}
@@ -85,10 +149,12 @@ wal_resume(struct worker *w)
 bool
 wal_may_end(struct worker *w, struct sess *s, uint32_t n)
 {
-	if (TAILQ_EMPTY(&w->wal->waiting) && wal_take(w, n)) {
-		s->txn.window = n;
+	bool share = false;
+
+	if (!w->wal->starved && wal_take(w, s, n, &share))
 		return (true);
-	}
+	if (!share)
+		w->wal->starved = true;
 	s->waiting_n = n;
 	TAILQ_INSERT_TAIL(&w->wal->waiting, s, waiting);
 	return (false);
@@ -104,12 +170,12 @@ wal_forget(struct worker *w, struct sess *s)
 }
 
 void
-wal_release(struct worker *w, uint32_t n)
+wal_release(struct worker *w, const struct txn *t, uint32_t n)
 {
 	if (n == 0)
 		return;
 	journal_release(w->wal->j, n);
-	w->wal->unsafe -= n;
+	wal_give(w->wal, t->large, n);
 	wal_resume(w);
 }
 
@@ -164,7 +230,7 @@ wal_apply(struct worker *w, uint64_t durable)
 		wal->fx_at = (wal->fx_at + 1) & (wal->fx_cap - 1);
 		wal->fx_n--;
 		wal->fx_lsn++;
-		wal->unsafe -= e.unsafe;
+		wal_give(wal, e.large, e.unsafe);
 		if (e.work != NULL)
 			work_settle(w, e.work, &e);
 	}

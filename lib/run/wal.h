@@ -15,11 +15,16 @@
 struct journal;
 struct worker;
 struct sess;
+struct txn;
 struct wal;
 struct work;
 
-/* Recipients that may be between end of data and a durable result. */
+/*
+ * Recipients that may be between end of data and a durable result; beside
+ * them one transaction that has more than WAL_LARGE.
+ */
 #define WAL_WINDOW 256
+#define WAL_LARGE 128
 
 /* What a durable record does to its batch. */
 /* Slot of the effect of an `r` record: the batch goes to cur/. */
@@ -32,7 +37,8 @@ struct wal_effect {
 	uint16_t attempts;
 	int64_t next_try; /* wall seconds */
 	char source[40];  /* last source address, "" none */
-	uint32_t unsafe;  /* share of the window to give back: 0 or 1 */
+	uint32_t unsafe;  /* share of the window to give back: 0 or 1, */
+	bool large;	  /* or of the large transaction */
 };
 
 /* Open a journal segment for w; 0 or -1. */
@@ -42,13 +48,20 @@ void wal_append(struct worker *w, const struct acct_record *r,
     const struct wal_effect *e);
 /*
  * May end of data for n recipients be sent now? Yes: n of the window are
- * taken and room for their records is reserved. No: s is resumed later.
+ * taken and room for their records is reserved. No: s is resumed later. What
+ * one route may have without an answer is no more than what is left for the
+ * others, so that hosts that do not answer cannot take all of it.
  */
 bool wal_may_end(struct worker *w, struct sess *s, uint32_t n);
 /* s no longer waits (it ended). */
 void wal_forget(struct worker *w, struct sess *s);
-/* Give back n of the window without a record (end of data never left). */
-void wal_release(struct worker *w, uint32_t n);
+/* Is a large transaction under way, so that another one would wait? */
+bool wal_has_large(const struct worker *w);
+/* The peer has answered to what s sent, or never will: its route's share is
+ * free. */
+void wal_answered(struct sess *s);
+/* Give back n of t's window without a record (end of data never left). */
+void wal_release(struct worker *w, const struct txn *t, uint32_t n);
 /* Its journal, NULL before wal_open. */
 const struct journal *wal_journal(const struct worker *w);
 /* Records whose effect is not done. */

@@ -68,6 +68,7 @@ work_again(struct worker *w, struct queue *q, const struct ref *r)
 {
 	struct ref later = *r;
 
+	w->n_faults++;
 	later.due = sys_now(w->sys) + WORK_FAULT_S;
 	later.forced = false;
 	queue_add_ref(w, q, &later);
@@ -275,6 +276,22 @@ work_fits(struct worker *w, const struct queue *q, const struct batch_slot *s,
 	return (strcmp(bound, source) == 0);
 }
 
+bool
+work_slot_due(struct worker *w, const struct work *k,
+    const struct batch_slot *s, int64_t now)
+{
+	const struct batch_header *h = batch_header(k->batch);
+
+	if (s->state != BATCH_FRESH && s->state != BATCH_DEFERRED)
+		return (false);
+	if (s->next <= now)
+		return (true);
+	/* a schedule (--at) is no retry time: it always holds */
+	if (s->state == BATCH_FRESH)
+		return (h->due <= h->queued); /* the clock was set back */
+	return (k->forced || retry_sane(w, k->queue->set, s->next) <= now);
+}
+
 /* Is it a recipient whose time has come, and that nobody has? */
 static bool
 work_due(struct worker *w, const struct work *k, uint32_t slot, int64_t now,
@@ -283,13 +300,7 @@ work_due(struct worker *w, const struct work *k, uint32_t slot, int64_t now,
 	if (k->flag[slot] != WORK_IDLE)
 		return (false);
 	batch_slot(k->batch, slot, ret_s);
-	if (ret_s->state != BATCH_FRESH && ret_s->state != BATCH_DEFERRED)
-		return (false);
-	if (ret_s->next <= now)
-		return (true);
-	/* a schedule (--at) is no retry time: it always holds */
-	return (ret_s->state == BATCH_DEFERRED &&
-	    (k->forced || retry_sane(w, k->queue->set, ret_s->next) <= now));
+	return (work_slot_due(w, k, ret_s, now));
 }
 
 /*
@@ -653,7 +664,7 @@ work_return(struct worker *w, struct txn *t)
 	for (i = 0; i < t->b.n; i++)
 		work_untake(w, t->work, t->b.rcpt[i].slot);
 	t->loaded = false;
-	wal_release(w, t->window);
+	wal_release(w, t, t->window);
 	t->window = 0;
 }
 
@@ -665,6 +676,8 @@ work_settle(struct worker *w, struct work *k, const struct wal_effect *e)
 	if (e->slot == WAL_RECEIVED) {
 		k->busy--;
 		k->receiving = false;
+		if (w->broken)
+			return;
 		if (work_requeue(w, k, &err) == -1 && err.err != ENOENT)
 			log_err(&err);
 		work_check(w, k);
@@ -674,6 +687,14 @@ work_settle(struct worker *w, struct work *k, const struct wal_effect *e)
 	    e->source[0] != '\0' ? e->source : NULL);
 	k->flag[e->slot] = WORK_TRIED;
 	k->busy--;
+	work_check(w, k);
+}
+
+void
+work_fault(struct worker *w, struct work *k)
+{
+	k->fault = true;
+	k->drained = true;
 	work_check(w, k);
 }
 
@@ -712,6 +733,8 @@ work_flush_all(struct worker *w)
 	struct verr err = VERR_INIT;
 	struct work *k;
 
+	if (w->broken)
+		return (-1); /* replay has it */
 	TAILQ_FOREACH (k, &w->works, all)
 		if (batch_dirty(k->batch) &&
 		    batch_flush(k->batch, &err) == -1) {

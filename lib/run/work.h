@@ -56,10 +56,12 @@ struct txn {
 	struct batch_txn b;    /* parsed lines and their text */
 	struct smtp_message m; /* as lib/smtp wants it */
 	struct smtp_rcpt *rcpt;
-	uint32_t cap;	 /* room in rcpt */
-	struct buf body; /* re-encoded body */
-	uint32_t window; /* of WAL_WINDOW, taken */
-	bool loaded;	 /* recipients are taken */
+	uint32_t cap;	     /* room in rcpt */
+	struct buf body;     /* re-encoded body */
+	uint32_t window;     /* of WAL_WINDOW, taken */
+	uint32_t unanswered; /* of its route's share, taken */
+	bool large;	     /* it is the one beside the window */
+	bool loaded;	     /* recipients are taken */
 };
 
 /* Was a batch of this name's job seen to be paused, since pauses changed? */
@@ -95,6 +97,12 @@ bool work_take(struct worker *w, struct queue *q, const char *source, bool own,
 const char *work_source(struct worker *w, struct queue *q);
 /* Does mail in open batches wait for an address that no session of q has? */
 bool work_lonely(struct worker *w, struct queue *q);
+/*
+ * Has this recipient's time come? Not before the schedule of who was never
+ * tried; else a next try that no ladder leads to counts as now.
+ */
+bool work_slot_due(struct worker *w, const struct work *k,
+    const struct batch_slot *s, int64_t now);
 /* Recipients of k that nobody has looked at, about. */
 size_t work_left(const struct work *k);
 /* Mark a recipient as taken, for a final record without an attempt. */
@@ -107,6 +115,8 @@ void work_return(struct worker *w, struct txn *t);
 void work_settle(struct worker *w, struct work *k, const struct wal_effect *e);
 /* Close k if all of it was looked at and nothing is in flight. */
 void work_check(struct worker *w, struct work *k);
+/* This machine failed to send from k: it rests for a while. */
+void work_fault(struct worker *w, struct work *k);
 /* q does not send for a while: its batches that are not in use are closed. */
 void work_rest(struct worker *w, struct queue *q);
 /* The pauses changed: open batches of paused jobs rest. */

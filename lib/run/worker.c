@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/bouncer.h"
+#include "run/clock.h"
 #include "run/exports.h"
 #include "run/live.h"
 #include "run/plan.h"
@@ -34,6 +35,7 @@
 
 #define WORKER_TICK_MS 500
 #define WORKER_GRACE_MS 30000  /* SIGTERM: what is in flight may end */
+#define WORKER_HURRY_MS 2000   /* another: what was sent may be answered */
 #define WORKER_SLEEP_MS 60000  /* longest sleep: a safety net */
 #define WORKER_OWN_MS 2000     /* between tries to own what others have */
 #define WORKER_CHORES_MS 60000 /* sweeps, dead injectors, interfaces */
@@ -77,7 +79,6 @@ worker_poll_trigger(struct worker *w)
 		log_err(&err);
 	if (!all && !w->full_look)
 		return;
-	w->full_look = false;
 	plan_all(w);
 }
 
@@ -153,7 +154,8 @@ static bool
 worker_busy(const struct worker *w)
 {
 	return (w->n_sess > 0 || wal_busy(w) ||
-	    (!w->stopping && (w->n_lookup > 0 || w->n_bouncers > 0)));
+	    (!w->stopping &&
+		(w->n_lookup > 0 || w->n_bouncers > 0 || w->n_leaving > 0)));
 }
 
 /* Does something wait that becomes due within the patience of --once? */
@@ -165,7 +167,8 @@ worker_waits(struct worker *w)
 	if (loop_timer_active(w->sched_timer))
 		return (true);
 	/* what a limit holds back stands in line; another run's slots free */
-	return ((!TAILQ_EMPTY(&w->hungry) || w->n_waiting > 0) &&
+	return ((!TAILQ_EMPTY(&w->hungry) || w->n_waiting > 0 ||
+		    w->full_look) &&
 	    now - w->last_work < w->opt->patience);
 }
 
@@ -202,7 +205,8 @@ worker_stop(struct worker *w, bool at_once)
 	if (!w->stopping && w->stop_timer != NULL)
 		loop_timer_set(w->stop_timer, WORKER_GRACE_MS);
 	w->stopping = true;
-	sess_stop_all(w, at_once);
+	w->hurried = w->hurried || at_once;
+	sess_stop_all(w, at_once ? SESS_STOP_NOW : SESS_STOP_SOON);
 	worker_kick(w);
 	if (at_once)
 		loop_stop(w->loop);
@@ -251,8 +255,8 @@ worker_chores(struct worker *w)
 		return;
 	w->next_chores = loop_now(w->loop) + WORKER_CHORES_MS;
 	rvmta_refresh_all(w);
-	if (commit_recover(w->spool, w->owner, &any, &err) == -1 ||
-	    commit_sweep(w->spool, &err) == -1 ||
+	any = recover_commits(w);
+	if (commit_sweep(w->spool, &err) == -1 ||
 	    control_sweep(w->spool, now - 3600, &err) == -1 ||
 	    spool_submit_sweep(w->spool,
 		now - conf_global(w->conf)->submit_id_keep / 1000, &err) == -1)
@@ -261,28 +265,33 @@ worker_chores(struct worker *w)
 		plan_all(w);
 }
 
+/* Own what is free, unless another worker recovers something just now. */
+static void
+worker_own(struct worker *w)
+{
+	struct verr err = VERR_INIT;
+	int rc = recover_own(w, &err);
+
+	w->next_own = loop_now(w->loop) + WORKER_OWN_MS;
+	w->own_again = rc == 1;
+	if (rc != -1)
+		return;
+	log_err(&err); /* what the dead left must come first */
+	worker_stop(w, false);
+}
+
 /* What others own may be free: a run that ended, a tool that is done. */
 static void
 worker_poll_owners(struct worker *w)
 {
-	struct verr err = VERR_INIT;
 	size_t before = w->vmtas.n;
 
-	if (w->n_foreign == 0 || w->stopping || loop_now(w->loop) < w->next_own)
+	if ((w->n_foreign == 0 && !w->own_again) || w->stopping ||
+	    loop_now(w->loop) < w->next_own)
 		return;
-	w->next_own = loop_now(w->loop) + WORKER_OWN_MS;
-	if (rvmta_own_all(w, &err) == -1) {
-		log_err(&err);
-		return;
-	}
-	if (w->vmtas.n == before)
-		return;
-	if (recover_all(w, &err) == -1) {
-		log_err(&err); /* what the dead left must come first */
-		worker_stop(w, false);
-		return;
-	}
-	plan_all(w);
+	worker_own(w);
+	if (w->vmtas.n > before)
+		plan_all(w);
 }
 
 /* Housekeeping, twice a second. */
@@ -294,6 +303,7 @@ worker_on_tick(void *arg)
 	loop_timer_set(w->tick_timer, WORKER_TICK_MS);
 	if (w->closing)
 		return;
+	clock_tick(w);
 	worker_poll_trigger(w);
 	worker_poll_pauses(w);
 	worker_poll_owners(w);
@@ -315,12 +325,23 @@ worker_on_grace(void *arg)
 	worker_stop(arg, true);
 }
 
+/*
+ * A signal: what is under way may end. A second one: only what has been sent
+ * to its end may be answered yet, for a moment. A third: nothing.
+ */
 static void
 worker_on_term(void *arg)
 {
 	struct worker *w = arg;
 
-	worker_stop(w, w->stopping);
+	if (!w->stopping || w->hurried) {
+		worker_stop(w, w->stopping);
+		return;
+	}
+	w->hurried = true;
+	loop_timer_set(w->stop_timer, WORKER_HURRY_MS);
+	sess_stop_all(w, SESS_STOP_ENDED);
+	worker_kick(w);
 }
 
 /* --- configuration ------------------------------------------------------ */
@@ -352,7 +373,8 @@ worker_on_hup(void *arg)
 {
 	struct worker *w = arg;
 	struct verr err = VERR_INIT;
-	struct conf *c;
+	struct map old_settings;
+	struct conf *c, *old;
 
 	log_reopen();
 	if (w->closing)
@@ -373,24 +395,24 @@ worker_on_hup(void *arg)
 		    NULL);
 		return;
 	}
-	/* sessions and settings in use point into the old ones */
-	w->old_conf = xreallocarray(w->old_conf, w->n_old_conf + 1,
-	    sizeof(struct conf *));
-	w->old_conf[w->n_old_conf++] = w->conf;
+	/* queues and VirtualMTAs point into the old ones, until they have new
+	 * ones; sessions, look-ups and exports have copies, or hold it */
+	old = w->conf;
+	old_settings = w->settings;
+	map_init(&w->settings);
 	w->conf = c;
 	w->conf_gen++;
 	/* sources and hosts may be others now: message after message at most */
-	sess_stop_all(w, false);
+	sess_stop_all(w, SESS_STOP_SOON);
 	rvmta_reload_all(w);
 	queue_reload_all(w); /* ends look-ups, which use what comes next */
 	worker_load_global(w);
 	resolve_reload(w);
-	if (rvmta_own_all(w, &err) == -1 || recover_all(w, &err) == -1) {
-		log_err(&err);
-		worker_stop(w, false);
-	}
 	exports_unload(w);
 	exports_load(w);
+	map_release(&old_settings, free);
+	conf_unref(old);
+	worker_own(w);
 	plan_all(w);
 	log_event(LOG_LV_INFO, "reloaded", "file", conf_file(c), NULL);
 }
@@ -472,6 +494,7 @@ worker_begin(struct worker *w, struct verr *err)
 	TAILQ_INIT(&w->hungry);
 	TAILQ_INIT(&w->lookers);
 	TAILQ_INIT(&w->sessions);
+	TAILQ_INIT(&w->leavers);
 	TAILQ_INIT(&w->works);
 	heap_init(&w->wakes, sizeof(struct sched_wake), sched_wake_cmp);
 	w->watch_fd = -1;
@@ -514,12 +537,14 @@ worker_let_go(struct worker *w, struct verr *err)
 	int rc;
 
 	w->closing = true;
-	sess_stop_all(w, true);
+	w->hurried = true;
+	sess_stop_all(w, SESS_STOP_NOW);
 	queue_stop_all(w);
 	rc = wal_close(w, err);
 	work_free_all(w);
 	queue_free_all(w);
 	w->closing = false;
+	w->hurried = false;
 	if (rc == 0 && w->broken)
 		rc = verr_set(err, VEX_IO, "a batch could not be written");
 	rvmta_release_all(w);
@@ -537,6 +562,7 @@ worker_round(struct worker *w, struct verr *err)
 	if (rc == 0 && w->owned) /* no mail leaves that may be paused */
 		rc = worker_load_pauses(w, err);
 	if (rc == 0 && w->owned) {
+		clock_begin(w);
 		plan_all(w);
 		worker_kick(w);
 		loop_run(w->loop);
@@ -576,9 +602,6 @@ worker_end(struct worker *w)
 	map_release(&w->settings, free);
 	map_release(&w->routes, NULL);
 	heap_release(&w->wakes);
-	for (i = 0; i < w->n_old_conf; i++)
-		conf_unref(w->old_conf[i]);
-	free(w->old_conf);
 	free(w->allow);
 	loop_free(w->loop);
 }

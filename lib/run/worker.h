@@ -49,8 +49,10 @@ struct worker {
 	unsigned int conf_gen; /* grows with every reload */
 	const struct run_options *opt;
 	const struct selection *only; /* VirtualMTAs to own, NULL: all */
-	unsigned int index;	      /* of opt->workers */
-	struct id id;		      /* names it in control/ and state/ */
+	const struct map *done;	      /* but not these; NULL: none */
+	struct map *others; /* gets the names that others own; or NULL */
+	unsigned int index; /* of opt->workers */
+	struct id id;	    /* names it in control/ and state/ */
 
 	struct spool *spool;
 	struct owner *owner;
@@ -68,8 +70,9 @@ struct worker {
 	struct map routes;   /* key -> struct route */
 	struct map settings; /* generation and hash -> struct conf_queue */
 	struct sess_list sessions;
-	struct work_list works; /* open batches */
-	struct dns_net *allow;	/* allow-special-destination */
+	struct sess_list leavers; /* said QUIT, count until they are closed */
+	struct work_list works;	  /* open batches */
+	struct dns_net *allow;	  /* allow-special-destination */
 	size_t n_allow;
 	struct heap wakes;	   /* struct sched_wake */
 	struct queue_list hungry;  /* want a new session */
@@ -77,7 +80,8 @@ struct worker {
 	struct pause_list *pauses;
 	struct tpl *tpl; /* templates of merges; NULL: none met yet */
 
-	unsigned int n_sess;   /* sessions that live */
+	unsigned int n_sess; /* sessions that live */
+	unsigned int n_leaving;
 	unsigned int n_open;   /* batches that are open */
 	unsigned int open_max; /* of them, for sessions to begin another */
 	unsigned int n_lookup; /* DNS look-ups under way */
@@ -85,16 +89,22 @@ struct worker {
 	unsigned int n_waiting; /* queues that wait in line (run/share.h) */
 	unsigned int n_foreign; /* VirtualMTAs that others own */
 	unsigned int n_asked;	/* requests carried out */
+	unsigned int n_faults;	/* batches that could not be read just now */
 	int64_t last_work;	/* monotonic ms: when something last went on */
 	int64_t next_live;	/* monotonic ms */
 	int64_t next_chores;	/* monotonic ms */
 	int64_t next_own;	/* monotonic ms: ask for what others own */
+	int64_t clock_off;	/* wall clock less monotonic, us */
+	int64_t leap; /* s that the wall clock was set forward in this run */
 	bool complained_live;
 	bool want_r;	  /* an acct-file takes records of reception */
 	bool full_look;	  /* look at everything again */
+	bool look_failed; /* the last time, and that was said */
 	bool total_waits; /* a limit of all queues holds one back */
+	bool own_again;	  /* another worker was recovering */
 	bool owned;	  /* something, in this round */
 	bool announced;	  /* the trigger said something */
+	bool hurried;	  /* so soon that no end of data is sent any more */
 	bool stopping;	  /* finish what is in flight, start nothing */
 	bool broken;	  /* a batch could not be written: replay is due */
 	bool closing;	  /* letting go: nothing is begun by events */
@@ -107,8 +117,6 @@ struct worker {
 	struct loop_timer *tick_timer;	/* housekeeping */
 	struct loop_timer *stop_timer;	/* end of the 30 s grace */
 	struct loop_signal *sig[3];
-	struct conf **old_conf; /* that something may still point into */
-	size_t n_old_conf;
 	struct loop_io *watch_io; /* inotify: trigger and control/ */
 	int watch_fd;
 };

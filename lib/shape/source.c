@@ -159,25 +159,31 @@ source_expand(struct source_set *set, const struct conf_addr *c)
 }
 
 static void
-source_clear(struct source_set *set)
+source_free(struct source *v, size_t n)
 {
 	size_t i;
 
-	for (i = 0; i < set->n; i++)
-		free(set->v[i].ehlo);
-	free(set->v);
-	set->v = NULL;
-	set->n = 0;
+	for (i = 0; i < n; i++)
+		free(v[i].ehlo);
+	free(v);
 }
 
-void
+bool
 source_refresh(struct source_set *s)
 {
-	size_t i;
+	struct source *old = s->v;
+	size_t i, n_old = s->n;
+	bool changed;
 
-	source_clear(s);
+	s->v = NULL;
+	s->n = 0;
 	for (i = 0; i < s->n_conf; i++)
 		source_expand(s, &s->conf[i]);
+	changed = s->n != n_old;
+	for (i = 0; i < s->n && !changed; i++)
+		changed = strcmp(s->v[i].text, old[i].text) != 0;
+	source_free(old, n_old);
+	return (changed);
 }
 
 /* Zero the bits after the prefix. */
@@ -205,7 +211,7 @@ source_set_new(struct netcheck *nc, const struct conf_addr *conf, size_t n)
 		s->conf[i].ehlo = s->ehlo[i] = xstrdup(conf[i].ehlo);
 		source_mask(&s->conf[i]);
 	}
-	source_refresh(s);
+	(void)source_refresh(s);
 	return (s);
 }
 
@@ -216,7 +222,7 @@ source_set_free(struct source_set *s)
 
 	if (s == NULL)
 		return;
-	source_clear(s);
+	source_free(s->v, s->n);
 	for (i = 0; i < s->n_conf; i++)
 		free(s->ehlo[i]);
 	free(s->ehlo);

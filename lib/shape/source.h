@@ -42,8 +42,11 @@ struct source_set;
 struct source_set *source_set_new(struct netcheck *nc,
     const struct conf_addr *conf, size_t n);
 void source_set_free(struct source_set *s);
-/* Expand networks again; sources handed out before are gone. */
-void source_refresh(struct source_set *s);
+/*
+ * Expand networks again; sources handed out before are gone. True: it is
+ * another list, their numbers for source_at are others.
+ */
+bool source_refresh(struct source_set *s);
 
 /* Single addresses, and what the networks gave. */
 size_t source_count(const struct source_set *s);

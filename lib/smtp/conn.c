@@ -95,6 +95,14 @@ smtp_conn_die(struct smtp_conn *c)
 	c->state = SMTP_S_DEAD;
 }
 
+void
+smtp_conn_is_gone(struct smtp_conn *c)
+{
+	smtp_conn_die(c);
+	if (c->ev->gone != NULL)
+		c->ev->gone(c->arg);
+}
+
 /* Set the timer for ms from now. */
 static void
 conn_wait(struct smtp_conn *c, enum smtp_wait wait, int64_t ms)
@@ -380,16 +388,16 @@ smtp_conn_resume(struct smtp_conn *c)
 	conn_push(c);
 }
 
-void
+bool
 smtp_conn_quit(struct smtp_conn *c)
 {
 	size_t at;
 
 	if (c == NULL)
-		return;
+		return (false);
 	if (!conn_rests(c)) {
 		smtp_conn_abort(c);
-		return;
+		return (false);
 	}
 	at = c->out.len;
 	buf_adds(&c->out, "QUIT\r\n");
@@ -397,6 +405,7 @@ smtp_conn_quit(struct smtp_conn *c)
 	c->state = SMTP_S_QUIT;
 	conn_wait(c, SMTP_W_QUIT, c->set.quit);
 	conn_push(c);
+	return (true);
 }
 
 void
@@ -406,6 +415,23 @@ smtp_conn_abort(struct smtp_conn *c)
 		return;
 	if (c->state != SMTP_S_DEAD)
 		smtp_conn_die(c);
+	conn_leave(c);
+}
+
+bool
+smtp_conn_awaits(const struct smtp_conn *c)
+{
+	return (c->txn.active && c->txn.end_sent && c->txn.unsettled > 0);
+}
+
+void
+smtp_conn_give_up(struct smtp_conn *c)
+{
+	c->busy++;
+	if (c->state == SMTP_S_READY)
+		smtp_conn_read(c);
+	smtp_conn_fail_local(c, "given up here");
+	c->busy--;
 	conn_leave(c);
 }
 

@@ -10,11 +10,11 @@
  * session ends by exactly one of: failed() (before ready), closed() (after
  * ready; when a transaction was running done() comes first), smtp_conn_quit,
  * smtp_conn_abort. After each of these four the pointer is the owner's no
- * more and no event follows.
+ * more and no event follows, but gone() after a QUIT.
  *
  * Events come from the loop only, never from inside a function of this
- * header, except may_end and trace. An event may call any function of this
- * header. The process must ignore SIGPIPE.
+ * header, except may_end and trace, and from smtp_conn_give_up. An event may
+ * call any function of this header. The process must ignore SIGPIPE.
  */
 #ifndef VMTA_SMTP_CONN_H
 #define VMTA_SMTP_CONN_H
@@ -170,6 +170,11 @@ struct smtp_events {
 	 */
 	void (*closed)(void *arg, struct smtp_conn *c,
 	    const struct smtp_failure *why);
+	/*
+	 * After smtp_conn_quit, when that said so: the connection is closed
+	 * now. May be NULL.
+	 */
+	void (*gone)(void *arg);
 	/* One line, without its end, not escaped. May be NULL. */
 	void (*trace)(void *arg, struct smtp_conn *c, char dir, const char *p,
 	    size_t n);
@@ -193,12 +198,21 @@ enum smtp_fit smtp_conn_send(struct smtp_conn *c, const struct smtp_message *m);
 /* may_end said false: now the end of data may be sent. */
 void smtp_conn_resume(struct smtp_conn *c);
 /*
- * Say QUIT and go: waits for its answer on its own. Instead of it, as
- * smtp_conn_abort, when a transaction is running. NULL is fine.
+ * Say QUIT and go. True: waits for its answer on its own, gone() will come,
+ * until then smtp_conn_abort may end it. False: as smtp_conn_abort, since a
+ * transaction is running. NULL is fine.
  */
-void smtp_conn_quit(struct smtp_conn *c);
+bool smtp_conn_quit(struct smtp_conn *c);
 /* Close at once; nothing more is sent, no event comes. NULL is fine. */
 void smtp_conn_abort(struct smtp_conn *c);
+/* Is the end of data sent, and has no answer come? */
+bool smtp_conn_awaits(const struct smtp_conn *c);
+/*
+ * Close at once and say what is known: an answer that has come is read, then
+ * done() and closed() (or failed()) come from inside this call, with the blame
+ * on this machine.
+ */
+void smtp_conn_give_up(struct smtp_conn *c);
 
 /* What the peer offers; all zero before ready() and after HELO. */
 const struct smtp_caps *smtp_conn_caps(const struct smtp_conn *c);

@@ -155,6 +155,8 @@ bool smtp_conn_drop_unsent(struct smtp_conn *c);
 void smtp_conn_close(struct smtp_conn *c);
 /* Close it and be dead: no event comes after this. */
 void smtp_conn_die(struct smtp_conn *c);
+/* It has said QUIT and is over: event gone. */
+void smtp_conn_is_gone(struct smtp_conn *c);
 /* EHLO or HELO was accepted. */
 void smtp_conn_is_ready(struct smtp_conn *c);
 
@@ -176,6 +178,7 @@ void smtp_conn_fail_reply(struct smtp_conn *c, const struct smtp_reply *r);
 void smtp_conn_fail_protocol(struct smtp_conn *c, const char *what);
 void smtp_conn_fail_errno(struct smtp_conn *c, enum smtp_blame blame,
     int errnum, const char *what);
+void smtp_conn_fail_local(struct smtp_conn *c, const char *what);
 void smtp_conn_fail_eof(struct smtp_conn *c);
 void smtp_conn_fail_timeout(struct smtp_conn *c);
 /* End a session that takes no further message: closed. */

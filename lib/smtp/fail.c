@@ -52,10 +52,14 @@ smtp_conn_fail(struct smtp_conn *c, const struct smtp_failure *why)
 		if (c->state == SMTP_S_DEAD)
 			return; /* the owner has let it go */
 	}
+	if (was == SMTP_S_QUIT) {
+		smtp_conn_is_gone(c);
+		return;
+	}
 	smtp_conn_die(c);
 	if (was == SMTP_S_READY)
 		c->ev->closed(c->arg, c, why);
-	else if (was != SMTP_S_QUIT)
+	else
 		c->ev->failed(c->arg, c, why);
 }
 
@@ -127,6 +131,14 @@ smtp_conn_fail_errno(struct smtp_conn *c, enum smtp_blame blame, int errnum,
 		conn_fail_text(c, &why, 3, 0, text);
 	else
 		conn_fail_text(c, &why, 4, connecting ? 1 : 2, text);
+}
+
+void
+smtp_conn_fail_local(struct smtp_conn *c, const char *what)
+{
+	struct smtp_failure why = { .blame = SMTP_BLAME_LOCAL };
+
+	conn_fail_text(c, &why, 3, 2, what);
 }
 
 /* The peer closed. */

@@ -163,7 +163,7 @@ conn_reply(struct smtp_conn *c, const struct smtp_reply *r)
 	f = conn_landed(c);
 	if (c->state == SMTP_S_QUIT) {
 		if (f.verb == SMTP_V_QUIT)
-			smtp_conn_die(c);
+			smtp_conn_is_gone(c);
 		return;
 	}
 	if (conn_ahead(c, f)) {

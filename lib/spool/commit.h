@@ -162,6 +162,13 @@ int commit_recover_submit(struct spool *sp, const char *hash, struct verr *err);
  */
 bool commit_stuck(const struct spool *sp, const char *id);
 /*
+ * Call cb for each VirtualMTA that a damaged record in commit/ says it takes
+ * mail from: nothing may be sent from there while it lies there. 0, or -1 with
+ * err: there is a record that cannot be read, so that nobody knows.
+ */
+int commit_damaged(struct spool *sp, void (*cb)(void *arg, const char *vmta),
+    void *arg, struct verr *err);
+/*
  * When no injector is alive: roll forward, then remove what lies in tmp,
  * records that were not complete, and shared content that no batch uses. Does
  * nothing, successfully, while an injector lives. Owns VirtualMTAs for a

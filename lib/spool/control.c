@@ -1,8 +1,10 @@
 /*
  * Requests and replies (DESIGN, "Requests"): files that are renamed into
- * place, never changed. The asker removes what it asked and what it got; what
- * a killed one leaves is swept by age. Nothing is synced: a request that a
- * power failure takes is one whose asker is gone as well.
+ * place, never changed. The asker removes what it asked and what it got. It
+ * has an OFD lock on its request: one without is of a dead asker, and void, so
+ * that nothing is done that nobody waits for; it is swept by age. Nothing is
+ * synced: a request that a power failure takes is one whose asker is gone as
+ * well.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/esc.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/unit.h"
@@ -68,28 +71,75 @@ control_text_ok(const char *s)
 	return (true);
 }
 
+/* The whole file, locked for writing (or asked whether it is). */
+static struct flock
+control_lock(void)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return (l);
+}
+
+/* The text of a request. 0 or -1. */
+static int
+control_text(const char *command, const char *const *option, size_t n,
+    struct buf *ret_text, struct verr *err)
+{
+	size_t i;
+
+	buf_addf(ret_text, "vmta-request 1\ncommand: %s\n", command);
+	for (i = 0; i < n; i++) {
+		if (!control_text_ok(option[i]))
+			return (verr_set(err, VEX_DATA, "control byte in '%s'",
+			    option[i]));
+		buf_addf(ret_text, "option: %s\n", option[i]);
+	}
+	return (0);
+}
+
+/* The request, locked before it has its name. The descriptor, or -1. */
+static int
+control_write(struct spool *sp, const char *name, const struct buf *b,
+    struct verr *err)
+{
+	struct flock l = control_lock();
+	char tmp[CONTROL_NAME_MAX + 1];
+	struct sys *sys = sp->sys;
+	int fd, saved;
+
+	(void)snprintf(tmp, sizeof(tmp), ".%s", name);
+	fd = sys->openat(sys, sp->control_fd, tmp,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd == -1)
+		return (verr_sys(err, "create control/%s", tmp));
+	if (sys_write_all(sys, fd, b->p, b->len) == 0 &&
+	    fcntl(fd, F_OFD_SETLK, &l) == 0 &&
+	    sys->renameat(sys, sp->control_fd, tmp, sp->control_fd, name) == 0)
+		return (fd);
+	saved = errno;
+	(void)sys->unlinkat(sys, sp->control_fd, tmp, 0);
+	(void)sys->close(sys, fd);
+	errno = saved;
+	return (verr_sys(err, "write control/%s", name));
+}
+
 int
 control_ask(struct spool *sp, const char *command, const char *const *option,
-    size_t n, struct id *ret_id, struct verr *err)
+    size_t n, struct id *ret_id, int *ret_fd, struct verr *err)
 {
 	char name[CONTROL_NAME_MAX];
 	struct buf b = BUF_INIT;
-	size_t i;
 	int rc;
 
+	*ret_fd = -1;
 	if (id_make(sp->sys, ret_id, err) == -1)
 		return (-1);
-	buf_addf(&b, "vmta-request 1\ncommand: %s\n", command);
-	for (i = 0; i < n; i++) {
-		if (!control_text_ok(option[i])) {
-			buf_release(&b);
-			return (verr_set(err, VEX_DATA, "control byte in '%s'",
-			    option[i]));
-		}
-		buf_addf(&b, "option: %s\n", option[i]);
+	rc = control_text(command, option, n, &b, err);
+	if (rc == 0) {
+		*ret_fd = control_write(sp, control_name(ret_id, NULL, name),
+		    &b, err);
+		rc = *ret_fd == -1 ? -1 : 0;
 	}
-	rc = store_put(sp, sp->control_fd, control_name(ret_id, NULL, name),
-	    b.p, b.len, false, err);
 	buf_release(&b);
 	return (rc);
 }
@@ -104,11 +154,23 @@ control_more(void *p, size_t n, size_t size)
 	return (xreallocarray(p, n > 0 ? 2 * n : 1, size));
 }
 
-void
+struct control_vmta *
 control_reply_vmta(struct control_reply *rep, const char *vmta)
 {
+	struct control_vmta *v;
+
 	rep->vmta = control_more(rep->vmta, rep->n_vmta, sizeof(*rep->vmta));
-	rep->vmta[rep->n_vmta++] = xstrdup(vmta);
+	v = &rep->vmta[rep->n_vmta++];
+	*v = (struct control_vmta) { .name = xstrdup(vmta) };
+	return (v);
+}
+
+void
+control_reply_error(struct control_reply *rep, int code, const char *text)
+{
+	free(rep->error);
+	rep->error = xstrdup(text);
+	rep->code = code;
 }
 
 void
@@ -132,11 +194,12 @@ control_reply_release(struct control_reply *rep)
 	size_t i;
 
 	for (i = 0; i < rep->n_vmta; i++)
-		free(rep->vmta[i]);
+		free(rep->vmta[i].name);
 	for (i = 0; i < rep->n_flight; i++)
 		free(rep->flight[i].queue);
 	free(rep->vmta);
 	free(rep->flight);
+	free(rep->error);
 	*rep = (struct control_reply) { 0 };
 }
 
@@ -161,31 +224,52 @@ reply_flight(struct control_reply *rep, const char *value)
 	free(queue);
 }
 
-/* Add a number; what is too much (a damaged reply) stays at the limit. */
+/* `NAME MATCHED CHANGED`. */
 static void
-reply_count(uint64_t *sum, const char *value)
+reply_vmta(struct control_reply *rep, const char *value)
 {
-	int64_t n;
+	const char *matched = strchr(value, ' '), *changed;
+	struct control_vmta *v;
+	char *name, *number;
+	int64_t m, c;
 
-	if (unit_int(value, &n) == 0 &&
-	    __builtin_add_overflow(*sum, (uint64_t)n, sum))
-		*sum = UINT64_MAX;
+	if (matched == NULL || (changed = strchr(++matched, ' ')) == NULL)
+		return;
+	name = xstrndup(value, (size_t)(matched - 1 - value));
+	number = xstrndup(matched, (size_t)(changed - matched));
+	if (spool_vmta_valid(name) && unit_int(number, &m) == 0 &&
+	    unit_int(changed + 1, &c) == 0) {
+		v = control_reply_vmta(rep, name);
+		v->matched = (uint64_t)m;
+		v->changed = (uint64_t)c;
+	}
+	free(number);
+	free(name);
 }
 
-/* A line of a reply, added to the sum. */
+/* `CODE TEXT`. */
+static void
+reply_error(struct control_reply *rep, const char *value)
+{
+	const char *text = strchr(value, ' ');
+	int code = (int)strtol(value, NULL, 10);
+
+	if (text != NULL && code > 0 && code < 128)
+		control_reply_error(rep, code, text + 1);
+}
+
+/* A line of a reply, added to the others. */
 static void
 reply_line(void *arg, const char *key, const char *value)
 {
 	struct control_reply *rep = arg;
 
 	if (strcmp(key, "vmta") == 0)
-		control_reply_vmta(rep, value);
+		reply_vmta(rep, value);
 	else if (strcmp(key, "flight") == 0)
 		reply_flight(rep, value);
-	else if (strcmp(key, "matched") == 0)
-		reply_count(&rep->matched, value);
-	else if (strcmp(key, "changed") == 0)
-		reply_count(&rep->changed, value);
+	else if (strcmp(key, "error") == 0)
+		reply_error(rep, value);
 }
 
 /* A walk over control/. */
@@ -227,7 +311,7 @@ collect_name(void *arg, const char *name)
 		w->err) == -1)
 		w->failed = errno != ENOENT;
 	else if (b.len < 5 || memcmp(b.p + b.len - 5, "\nend\n", 5) != 0 ||
-	    store_lines(&b, "vmta-reply 1", reply_line, w->sum) == -1)
+	    store_lines(&b, "vmta-reply 2", reply_line, w->sum) == -1)
 		w->failed = verr_set(w->err, VEX_IO, "control/%s is damaged",
 				name) == -1;
 	buf_release(&b);
@@ -261,11 +345,12 @@ done_name(void *arg, const char *name)
 }
 
 int
-control_done(struct spool *sp, const struct id *id, struct verr *err)
+control_done(struct spool *sp, const struct id *id, int fd, struct verr *err)
 {
 	struct walk w = { .sp = sp, .id = id, .err = err };
 	char name[CONTROL_NAME_MAX];
 
+	(void)sp->sys->close(sp->sys, fd);
 	/* the request first, so that nobody replies any more */
 	if (sp->sys->unlinkat(sp->sys, sp->control_fd,
 		control_name(id, NULL, name), 0) == -1 &&
@@ -311,6 +396,25 @@ request_answered(struct walk *w, const struct id *id)
 		    AT_SYMLINK_NOFOLLOW) == 0);
 }
 
+/* Does its asker live, who has it locked? */
+static bool
+request_alive(struct walk *w, const char *name)
+{
+	struct flock l = control_lock();
+	struct sys *sys = w->sp->sys;
+	bool alive = false;
+	int fd;
+
+	fd = sys->openat(sys, w->sp->control_fd, name,
+	    O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd == -1)
+		return (false);
+	if (fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK)
+		alive = true;
+	(void)sys->close(sys, fd);
+	return (alive);
+}
+
 static int
 request_name(void *arg, const char *name)
 {
@@ -322,7 +426,7 @@ request_name(void *arg, const char *name)
 
 	rest = control_split(name, &rq.id);
 	if (rest == NULL || strcmp(rest, "req") != 0 ||
-	    request_answered(w, &rq.id))
+	    request_answered(w, &rq.id) || !request_alive(w, name))
 		return (0);
 	if (file_read(w->sp->sys, w->sp->control_fd, name, CONTROL_MAX, &b,
 		NULL) == 0 &&
@@ -367,11 +471,16 @@ control_answer(struct spool *sp, const struct id *id, const char *worker,
 	if (sp->sys->fstatat(sp->sys, sp->control_fd,
 		control_name(id, NULL, name), &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return (errno == ENOENT ? 0 : verr_sys(err, "stat %s", name));
-	buf_adds(&b, "vmta-reply 1\n");
+	buf_adds(&b, "vmta-reply 2\n");
 	for (i = 0; i < rep->n_vmta; i++)
-		buf_addf(&b, "vmta: %s\n", rep->vmta[i]);
-	buf_addf(&b, "matched: %" PRIu64 "\nchanged: %" PRIu64 "\n",
-	    rep->matched, rep->changed);
+		buf_addf(&b, "vmta: %s %" PRIu64 " %" PRIu64 "\n",
+		    rep->vmta[i].name, rep->vmta[i].matched,
+		    rep->vmta[i].changed);
+	if (rep->error != NULL) {
+		buf_addf(&b, "error: %d ", rep->code);
+		esc_line(&b, rep->error, strlen(rep->error));
+		buf_adds(&b, "\n");
+	}
 	for (i = 0; i < rep->n_flight; i++)
 		buf_addf(&b, "flight: %s %s %lu\n", rep->flight[i].queue,
 		    rep->flight[i].msgid, (unsigned long)rep->flight[i].index);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/glob.h"
 #include "base/mem.h"
 #include "spool/spool.h"
 #include "spool/state.h"
@@ -26,31 +27,6 @@ struct pause_list {
 	struct timespec mtime;
 	ino_t ino; /* 0: there was no file */
 };
-
-/* Does `text` match a pattern in which `*` is any text? */
-static bool
-pause_glob(const char *pattern, const char *text)
-{
-	const char *star = NULL, *back = NULL;
-
-	while (*text != '\0') {
-		if (*pattern == '*') {
-			star = pattern++;
-			back = text;
-		} else if (*pattern == *text) {
-			pattern++;
-			text++;
-		} else if (star != NULL) {
-			pattern = star + 1;
-			text = ++back;
-		} else {
-			return (false);
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return (*pattern == '\0');
-}
 
 /* Fill in one `name=PATTERN`. 0 or -1. */
 static int
@@ -171,16 +147,9 @@ pause_list_get(const struct pause_list *l, size_t i)
 static bool
 pause_queue(const struct pause *p, const char *domain, const char *vmta)
 {
-	struct buf b = BUF_INIT;
-	bool ok = true;
-
-	if (p->queue != NULL) {
-		buf_addf(&b, "%s/%s", domain, vmta);
-		ok = pause_glob(p->queue, b.p);
-		buf_release(&b);
-	}
-	return (ok && (p->vmta == NULL || pause_glob(p->vmta, vmta)) &&
-	    (p->domain == NULL || pause_glob(p->domain, domain)));
+	return ((p->queue == NULL || glob_queue(p->queue, domain, vmta)) &&
+	    (p->vmta == NULL || glob_name(p->vmta, vmta)) &&
+	    (p->domain == NULL || glob_domain(p->domain, domain)));
 }
 
 bool
@@ -192,7 +161,7 @@ pause_match(const struct pause_list *l, const char *domain, const char *vmta,
 
 	for (i = 0; l != NULL && i < l->n; i++) {
 		p = &l->pause[i];
-		if (p->job != NULL && (job == NULL || !pause_glob(p->job, job)))
+		if (p->job != NULL && (job == NULL || !glob_name(p->job, job)))
 			continue;
 		if (pause_queue(p, domain, vmta))
 			return (true);
@@ -253,7 +222,9 @@ pause_line(const struct pause *p, struct buf *b, struct verr *err)
 static bool
 pause_covers(const char *pattern, const char *term)
 {
-	return (pattern == NULL || (term != NULL && pause_glob(pattern, term)));
+	return (pattern == NULL ||
+	    (term != NULL &&
+		(strcmp(pattern, term) == 0 || glob_name(pattern, term))));
 }
 
 /* Is this line (changed) a pause that p covers? */

@@ -365,17 +365,17 @@ sweep_content(struct recover *rc)
 	int ret;
 
 	map_init(&rc->content);
-	ret = spool_walk(sp, sp->content_fd, sweep_content_name, rc, rc->err);
-	if (ret == -1 || rc->content.n == 0)
-		goto out;
+	/* first, since a run that owns something makes the rest needless */
 	ret = spool_vmtas(sp, sweep_own, rc, rc->err);
 	if (ret == 0)
+		ret = spool_walk(sp, sp->content_fd, sweep_content_name, rc,
+		    rc->err);
+	if (ret == 0 && rc->content.n > 0)
 		ret = spool_vmtas(sp, sweep_vmta, rc, rc->err);
 	if (ret == 0)
 		ret = spool_walk(sp, sp->bad_fd, sweep_bad_name, rc, rc->err);
 	while (ret == 0 && (name = map_next(&rc->content, &i, NULL)) != NULL)
 		sweep_unlink(rc, sp->content_fd, name);
-out:
 	map_release(&rc->content, free);
 	return (ret == -1 ? -1 : 0);
 }

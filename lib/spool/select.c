@@ -1,12 +1,13 @@
 /* Selections: a table of keys, matched from the outside in. */
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/glob.h"
 #include "base/mem.h"
 #include "base/unit.h"
+#include "conf/conf.h"
 #include "spool/select.h"
 
 static const char *const select_name[SELECT_KEYS] = {
@@ -74,11 +75,65 @@ select_state_known(const char *value)
 	return (false);
 }
 
+/*
+ * A domain in vmta's spelling, or a pattern of domains. NULL: none. Networks,
+ * which vmta.conf knows, are none: nothing is in a queue by its network.
+ */
+static char *
+select_domain(const char *value)
+{
+	const char *name = strncmp(value, "[*.]", 4) == 0 ? value + 4 : value;
+	char domain[256];
+	struct buf b = BUF_INIT;
+
+	if (strchr(name, '*') != NULL)
+		return (strchr(name, '/') == NULL ? xstrdup(value) : NULL);
+	if (conf_domain(name, domain) == -1)
+		return (NULL);
+	buf_add(&b, value, (size_t)(name - value));
+	buf_adds(&b, domain);
+	return (buf_take(&b));
+}
+
+/* DOMAIN/VMTA, or a pattern of both. NULL: none. */
+static char *
+select_queue(const char *value)
+{
+	const char *slash = strrchr(value, '/');
+	struct buf b = BUF_INIT;
+	char *part, *domain;
+
+	if (slash == NULL) /* a star stands for it, or nothing can match */
+		return (strchr(value, '*') != NULL ? xstrdup(value) : NULL);
+	part = xstrndup(value, (size_t)(slash - value));
+	domain = select_domain(part);
+	free(part);
+	if (domain == NULL)
+		return (NULL);
+	buf_addf(&b, "%s%s", domain, slash);
+	free(domain);
+	return (buf_take(&b));
+}
+
+/* The value of a key as it is kept; NULL: it cannot be one. */
+static char *
+select_value(enum select_key k, const char *value)
+{
+	if (*value == '\0' || (k == SELECT_STATE && !select_state_known(value)))
+		return (NULL);
+	if (k == SELECT_DOMAIN)
+		return (select_domain(value));
+	if (k == SELECT_QUEUE)
+		return (select_queue(value));
+	return (xstrdup(value));
+}
+
 int
 selection_add(struct selection *s, const char *key, const char *value,
     struct verr *err)
 {
 	int64_t ms;
+	char *kept;
 	size_t k;
 
 	if (strcmp(key, "all") == 0) {
@@ -97,11 +152,12 @@ selection_add(struct selection *s, const char *key, const char *value,
 			break;
 	if (k == SELECT_KEYS)
 		return (1);
-	if (*value == '\0' || (k == SELECT_STATE && !select_state_known(value)))
+	kept = select_value((enum select_key)k, value);
+	if (kept == NULL)
 		return (verr_set(err, VEX_USAGE, "--%s: unusable value: %s",
 		    key, value));
 	s->value[k] = xreallocarray(s->value[k], s->n[k] + 1, sizeof(char *));
-	s->value[k][s->n[k]++] = xstrdup(value);
+	s->value[k][s->n[k]++] = kept;
 	return (0);
 }
 
@@ -152,15 +208,17 @@ selection_terms(const struct selection *s, size_t *ret_n)
 static bool
 select_match(const struct selection *s, enum select_key key, const char *text)
 {
+	const char *pattern;
 	size_t i;
 
 	if (s->n[key] == 0)
 		return (true);
-	for (i = 0; i < s->n[key]; i++)
-		if (text != NULL &&
-		    fnmatch(s->value[key][i], text,
-			FNM_CASEFOLD | FNM_NOESCAPE) == 0)
+	for (i = 0; i < s->n[key] && text != NULL; i++) {
+		pattern = s->value[key][i];
+		if (key == SELECT_DOMAIN ? glob_domain(pattern, text) :
+					   glob_name(pattern, text))
 			return (true);
+	}
 	return (false);
 }
 
@@ -174,8 +232,7 @@ selection_vmta(const struct selection *s, const char *vmta)
 		return (false);
 	for (i = 0; i < s->n[SELECT_QUEUE]; i++) {
 		slash = strrchr(s->value[SELECT_QUEUE][i], '/');
-		if (slash == NULL ||
-		    fnmatch(slash + 1, vmta, FNM_CASEFOLD | FNM_NOESCAPE) == 0)
+		if (slash == NULL || glob_name(slash + 1, vmta))
 			return (true);
 	}
 	return (s->n[SELECT_QUEUE] == 0);
@@ -184,12 +241,13 @@ selection_vmta(const struct selection *s, const char *vmta)
 bool
 selection_queue(const struct selection *s, const char *domain, const char *vmta)
 {
-	char name[512];
+	bool match = s->n[SELECT_QUEUE] == 0;
+	size_t i;
 
-	(void)snprintf(name, sizeof(name), "%s/%s", domain, vmta);
-	return (select_match(s, SELECT_VMTA, vmta) &&
-	    select_match(s, SELECT_DOMAIN, domain) &&
-	    select_match(s, SELECT_QUEUE, name));
+	for (i = 0; i < s->n[SELECT_QUEUE] && !match; i++)
+		match = glob_queue(s->value[SELECT_QUEUE][i], domain, vmta);
+	return (match && select_match(s, SELECT_VMTA, vmta) &&
+	    select_match(s, SELECT_DOMAIN, domain));
 }
 
 bool

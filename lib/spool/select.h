@@ -1,6 +1,6 @@
 /*
  * A SELECTION of recipients, as vmta-queue takes it: different options AND,
- * a repeated one ORs, `*` in a value is any text (case does not count).
+ * a repeated one ORs; a value is a pattern (base/glob.h).
  */
 #ifndef VMTA_SPOOL_SELECT_H
 #define VMTA_SPOOL_SELECT_H
@@ -35,8 +35,9 @@ struct selection {
 void selection_init(struct selection *s);
 void selection_release(struct selection *s);
 /*
- * Add `KEY=VALUE` (queue, vmta, domain, from, rcpt, job, envid, state, id,
- * older-than, all). 1: not a key of a selection; 0; -1 with err (VEX_USAGE).
+ * Add `KEY=VALUE`, domains in vmta's spelling (queue, vmta, domain, from, rcpt,
+ * job, envid, state, id, older-than, all). 1: not a key of a selection; 0; -1
+ * with err (VEX_USAGE).
  */
 int selection_add(struct selection *s, const char *key, const char *value,
     struct verr *err);

@@ -224,8 +224,14 @@ on_request(void *arg, const struct control_request *rq)
 static void
 try_request(struct spool *sp, const struct fuzz_in *in)
 {
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd;
+
 	fuzz_put(sp->control_fd, ID ".req", in->p, in->n);
+	fd = openat(sp->control_fd, ID ".req", O_RDWR | O_CLOEXEC);
+	FUZZ_CHECK(fd != -1 && fcntl(fd, F_OFD_SETLK, &l) == 0);
 	FUZZ_CHECK(control_requests(sp, "w", on_request, NULL, NULL) == 0);
+	(void)close(fd);
 	(void)unlinkat(sp->control_fd, ID ".req", 0);
 }
 
@@ -242,7 +248,7 @@ try_reply(struct spool *sp, const struct fuzz_in *in)
 			FUZZ_CHECK(strlen(sum.flight[i].msgid) <= ID_LEN);
 		control_reply_release(&sum);
 	}
-	FUZZ_CHECK(control_done(sp, &id, NULL) == 0);
+	FUZZ_CHECK(control_done(sp, &id, -1, NULL) == 0);
 }
 
 static void

@@ -168,38 +168,6 @@ test_filters(void **state)
 	}
 }
 
-static void
-test_glob(void **state)
-{
-	static const struct {
-		const char *pattern, *text;
-		bool match;
-	} cases[] = {
-		{ "", "", true },
-		{ "", "a", false },
-		{ "*", "", true },
-		{ "*", "anything", true },
-		{ "a*c", "abc", true },
-		{ "a*c", "ac", true },
-		{ "a*c", "acb", false },
-		{ "a*b*c", "a-b-b-c", true },
-		{ "A", "a", true },
-		{ "a?c", "abc", false },
-		{ "[a]", "a", false },
-		{ "[127.0.0.1]/v", "[127.0.0.1]/v", true },
-		{ "**a**", "bab", true },
-		{ "*a", "ab", false },
-		{ "*aaaaaaaaaaaaaaaaaaaab", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-		    false },
-	};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(report_glob(cases[i].pattern, cases[i].text),
-		    cases[i].match);
-}
-
 /* Percentiles are never below the truth, nor a sixteenth above it. */
 static void
 test_quantile(void **state)
@@ -337,7 +305,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_summary),
 		cmocka_unit_test(test_filters),
-		cmocka_unit_test(test_glob),
 		cmocka_unit_test(test_quantile),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_many_keys),

@@ -318,13 +318,16 @@ static int
 request(void *arg, const struct control_request *rq)
 {
 	unsigned int *n = arg;
-	struct control_reply rep = { .matched = 3, .changed = 2 };
+	struct control_reply rep = { 0 };
+	struct control_vmta *v;
 
 	++*n;
 	assert_string_equal(rq->command, "delete");
 	assert_int_equal(rq->n, 2);
 	assert_string_equal(rq->option[1], "job=a: b");
-	control_reply_vmta(&rep, "news");
+	v = control_reply_vmta(&rep, "news");
+	v->matched = 3;
+	v->changed = 2;
 	control_reply_flight(&rep, "a.b/news", rq->id.s, 7);
 	assert_ok(control_answer(sp, &rq->id, "w1", &rep, &t_err));
 	assert_ok(control_answer(sp, &rq->id, "w2", &rep, &t_err));
@@ -340,10 +343,12 @@ test_control(void **state)
 	struct control_reply sum, none = { 0 };
 	unsigned int n = 0;
 	struct id id;
+	int fd;
 
 	(void)state;
-	assert_int_equal(control_ask(sp, "delete", evil, 1, &id, &t_err), -1);
-	assert_ok(control_ask(sp, "delete", option, 2, &id, &t_err));
+	assert_int_equal(control_ask(sp, "delete", evil, 1, &id, &fd, &t_err),
+	    -1);
+	assert_ok(control_ask(sp, "delete", option, 2, &id, &fd, &t_err));
 	assert_ok(control_collect(sp, &id, &sum, &t_err));
 	assert_int_equal(sum.n_vmta, 0);
 	assert_int_equal(control_requests(sp, "a/b", request, &n, &t_err), -1);
@@ -354,14 +359,15 @@ test_control(void **state)
 	assert_int_equal(n, 1);
 	assert_ok(control_collect(sp, &id, &sum, &t_err));
 	assert_int_equal(sum.n_vmta, 2);
-	assert_int_equal(sum.matched, 6);
-	assert_int_equal(sum.changed, 4);
+	assert_int_equal(sum.vmta[1].matched, 3);
+	assert_int_equal(sum.vmta[1].changed, 2);
+	assert_null(sum.error);
 	assert_int_equal(sum.n_flight, 2);
 	assert_string_equal(sum.flight[1].queue, "a.b/news");
 	assert_string_equal(sum.flight[1].msgid, id.s);
 	assert_int_equal(sum.flight[1].index, 7);
 	control_reply_release(&sum);
-	assert_ok(control_done(sp, &id, &t_err));
+	assert_ok(control_done(sp, &id, fd, &t_err));
 	assert_int_equal(t_count(sp, sp->control_fd), 2);
 	assert_ok(control_answer(sp, &id, "w1", &none, &t_err));
 	assert_int_equal(t_count(sp, sp->control_fd), 2);
@@ -369,6 +375,33 @@ test_control(void **state)
 	assert_int_equal(t_count(sp, sp->control_fd), 2);
 	assert_ok(control_sweep(sp, INT64_MAX, &t_err));
 	assert_int_equal(t_count(sp, sp->control_fd), 0);
+}
+
+/* What a dead asker wanted is not done; what went wrong is told. */
+static void
+test_REQUEST(void **state)
+{
+	const char *const option[] = { "vmta=news", "job=a: b" };
+	struct control_reply rep = { 0 };
+	unsigned int n = 0;
+	struct id id;
+	int fd;
+
+	(void)state;
+	assert_ok(control_ask(sp, "delete", option, 2, &id, &fd, &t_err));
+	assert_int_equal(close(fd), 0);
+	assert_ok(control_requests(sp, "w1", request, &n, &t_err));
+	assert_int_equal(n, 0);
+	assert_ok(control_ask(sp, "delete", option, 2, &id, &fd, &t_err));
+	control_reply_error(&rep, VEX_IO, "one\ntwo");
+	assert_ok(control_answer(sp, &id, "w1", &rep, &t_err));
+	control_reply_release(&rep);
+	assert_ok(control_collect(sp, &id, &rep, &t_err));
+	assert_int_equal(rep.code, VEX_IO);
+	assert_string_equal(rep.error, "one\\x0atwo");
+	control_reply_release(&rep);
+	assert_ok(control_done(sp, &id, fd, &t_err));
+	assert_ok(control_sweep(sp, INT64_MAX, &t_err));
 }
 
 static void
@@ -635,7 +668,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(test_open), TEST(test_owner),
 		TEST(test_trigger), TEST(test_counter), TEST(test_retry),
-		TEST(test_pauses), TEST(test_control), TEST(test_submit),
+		TEST(test_pauses), TEST(test_control), TEST(test_REQUEST),
+		TEST(test_submit),
 		TEST(test_submit_stuck), TEST(test_submit_dying),
 		TEST(test_check), TEST(test_check_content) };
 
