@@ -142,8 +142,9 @@ stream_end(struct stream *t, int rc, struct verr *err, const struct cli *cli)
 		*err = other;
 		rc = -1;
 	}
-	(void)printf("accepted %" PRIu64 " rejected %" PRIu64 " suppressed 0\n",
-	    ok, bad);
+	(void)printf("accepted %" PRIu64 " rejected %" PRIu64
+		     " suppressed %" PRIu64 "\n",
+	    ok, bad, submit_suppressed(t->s));
 	if (rc == INPUT_STOP)
 		(void)verr_set(err, VEX_TEMP,
 		    "ended by a signal: %" PRIu64

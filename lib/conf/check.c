@@ -381,6 +381,7 @@ static const struct {
 	    "'mail-from /RE/ RESULT', 'rcpt-to /RE/ RESULT', "
 	    "'header NAME /RE/ RESULT' or '* RESULT'" },
 	{ CHECK_REPLY, rule_is_reply, "'/RE/ ACTION,...'" },
+	{ CHECK_LISTNAME, is_name, "a name" },
 	{ CHECK_VMTA, is_name, "a name" },
 	{ CHECK_VMTAPOOL, is_name, "a name" },
 	{ CHECK_VMTAGLOB, is_name_glob, "a name, 'PREFIX*' or '*'" },

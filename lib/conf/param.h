@@ -46,6 +46,7 @@ enum conf_check {
 	CHECK_SMTPHOSTS,
 	CHECK_ROUTE,
 	CHECK_REPLY,
+	CHECK_LISTNAME,
 	/* references: verify.c */
 	CHECK_VMTA,
 	CHECK_VMTAPOOL,

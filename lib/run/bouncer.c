@@ -15,6 +15,7 @@
 #include "run/result.h"
 #include "run/retry.h"
 #include "run/route.h"
+#include "run/suppress.h"
 #include "run/wal.h"
 #include "run/work.h"
 #include "run/worker.h"
@@ -110,6 +111,7 @@ bouncer_work(struct bouncer *b, struct work *k)
 
 	if (batch_header(k->batch)->queued > b->before)
 		return (0);
+	suppress_marked(b->w, k);
 	for (i = 0; i < k->n && !k->bad; i++) {
 		batch_slot(k->batch, i, &s);
 		if (k->flag[i] != WORK_IDLE && k->flag[i] != WORK_TRIED)

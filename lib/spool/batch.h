@@ -33,6 +33,7 @@ enum batch_state {
 	BATCH_DEFERRED = 't',
 	BATCH_HELD = 'h',	/* held, never tried */
 	BATCH_HELD_TRIED = 'H', /* held after attempts */
+	BATCH_SUPPRESSED = 's', /* at submission: to be bounced unsent */
 	BATCH_DELIVERED = 'd',	/* final */
 	BATCH_BOUNCED = 'b',	/* final: bounced or deleted */
 	BATCH_MOVED = 'm'	/* final here: it is in another batch */

@@ -292,7 +292,10 @@ rcpt_lines(const struct commit *c, struct buf *b, const struct commit_rcpt *r)
 	char index[16];
 
 	/* the fixed fields are filled in when the batch is written */
-	buf_adds(b, r->held ? "R h" : "R -");
+	buf_addf(b, "R %c",
+	    r->suppressed ? BATCH_SUPPRESSED :
+		r->held	  ? BATCH_HELD :
+			    BATCH_FRESH);
 	buf_add(b, fields, sizeof(fields) - 1);
 	(void)snprintf(index, sizeof(index), " %lu ", (unsigned long)r->index);
 	buf_adds(b, index);

@@ -62,6 +62,7 @@ struct commit_rcpt {
 	const char *rcpt;   /* as on the wire, without <> */
 	const char *vars;   /* of a merge: spool/vars.h; NULL: no values */
 	bool held;	    /* wait for vmta-queue release */
+	bool suppressed;    /* to be bounced unsent (comes before held) */
 };
 
 /* Never NULL. sp must outlive it. */

@@ -105,6 +105,7 @@ flight_land(struct submit *s, struct verr *err)
 		return (submit_break(s, &s->flight_err));
 	}
 	s->accepted += s->flight.n;
+	s->suppressed += s->flight.suppressed;
 	for (i = 0; i < s->flight.n && s->durable != NULL; i++)
 		s->durable(s->durable_arg, s->flight.note[i].id,
 		    s->flight.note[i].rcpts);

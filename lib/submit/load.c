@@ -132,6 +132,7 @@ load_rcpt(struct submit *s, const struct submit_env *env, const struct rcpt *r,
 		.notify = text + r->notify,
 		.orcpt = text + r->orcpt,
 		.held = rcpt_held(env, text + r->smtp),
+		.suppressed = r->suppressed,
 	};
 
 	if (rcpt_sender(s, env, to.rcpt, sender, &m, err) == -1) {
@@ -144,6 +145,7 @@ load_rcpt(struct submit *s, const struct submit_env *env, const struct rcpt *r,
 	key->vmta = route_vmta(s, &r->target, key->domain, err);
 	if (key->vmta == NULL)
 		return (-1);
+	s->open.suppressed += r->suppressed;
 	if (commit_rcpt(s->open.c, key, &m, &to, err) == 0)
 		return (0);
 	/* it was checked: the commit is no longer whole */

@@ -467,6 +467,12 @@ submit_merge_rejected(const struct submit_merge *m)
 }
 
 uint64_t
+submit_merge_suppressed(const struct submit_merge *m)
+{
+	return (m->suppressed);
+}
+
+uint64_t
 submit_merge_duplicates(const struct submit_merge *m)
 {
 	return (m->duplicates);

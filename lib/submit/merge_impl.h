@@ -62,7 +62,7 @@ struct submit_merge {
 	uint32_t index;
 	bool skip; /* an earlier call has taken it */
 	struct rows *rows;
-	uint64_t accepted, rejected, duplicates;
+	uint64_t accepted, rejected, duplicates, suppressed;
 	bool done;
 	struct buf text, vars, sender; /* of the row at hand */
 };

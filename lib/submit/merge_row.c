@@ -372,7 +372,11 @@ row_keep(struct submit_merge *m, const struct submit_rcpt *r,
 		.envid = e->env.envid != NULL ? e->env.envid : "",
 		.parts = m->text.p + e->parts };
 	size_t i;
+	int rc = submit_is_suppressed(m->s, e->rcpt, err);
 
+	if (rc == -1)
+		return (-1);
+	row.suppressed = rc == 1;
 	row_hash(m, &row);
 	buf_clear(&m->vars);
 	for (i = 0; i < m->n_name; i++)

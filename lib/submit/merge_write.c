@@ -279,6 +279,8 @@ write_row(struct writer *w, const struct ref *r, struct verr *err)
 	key.due = row.due;
 	key.domain = row.rcpt + row.domain;
 	to.held = row.held;
+	to.suppressed = row.suppressed;
+	w->m->suppressed += row.suppressed;
 	to.rcpt = row.rcpt;
 	to.vars = row.vars;
 	to.notify = row.notify;

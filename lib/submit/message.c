@@ -359,6 +359,22 @@ alias_rcpts(struct submit *s, struct verr *err)
 	return (0);
 }
 
+/* Who is on a suppression list? */
+static int
+suppress_rcpts(struct submit *s, struct verr *err)
+{
+	size_t i;
+	int rc;
+
+	for (i = 0; i < s->n_rcpt; i++) {
+		rc = submit_is_suppressed(s, s->text.p + s->rcpt[i].smtp, err);
+		if (rc == -1)
+			return (-1);
+		s->rcpt[i].suppressed = rc == 1;
+	}
+	return (0);
+}
+
 int
 submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 {
@@ -370,7 +386,8 @@ submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 	    check_env(s, env, err) == -1 ||
 	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1) ||
 	    copy_rcpts(s, err) == -1 || select_rcpts(s, env, err) == -1 ||
-	    alias_rcpts(s, err) == -1 || check_verp(s, env, err) == -1)
+	    alias_rcpts(s, err) == -1 || check_verp(s, env, err) == -1 ||
+	    suppress_rcpts(s, err) == -1)
 		return (submit_refuse(s, err));
 	if (s->seq < s->skip) {
 		s->seq++;

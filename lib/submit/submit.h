@@ -177,5 +177,10 @@ void submit_discard(struct submit *s);
 /* Messages that are durable (skipped ones included), and were refused. */
 uint64_t submit_accepted(const struct submit *s);
 uint64_t submit_rejected(const struct submit *s);
+/*
+ * Recipients of durable messages that are on a suppression list: they get a
+ * record, and no mail.
+ */
+uint64_t submit_suppressed(const struct submit *s);
 
 #endif
