@@ -24,14 +24,15 @@ struct job {
 	const struct suppress *s;
 	struct suplist *old; /* NULL: there is none */
 	struct supmake *make;
-	struct map out;	 /* keys to be removed */
+	struct map out; /* keys to be removed */
 	uint64_t removed;
 	struct buf key, text;
 };
 
 typedef int entry_fn(struct job *j, const char *p, size_t n, struct verr *err);
 
-/* ---- reading entries ------------------------------------------------------ */
+/* ---- reading entries ------------------------------------------------------
+ */
 
 /* Lines of a file that is read octet by octet: a line has its limit. */
 struct lines {
@@ -142,7 +143,8 @@ entries(struct job *j, entry_fn *fn, struct verr *err)
 	return (0);
 }
 
-/* ---- commands ------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------
+ */
 
 /* Open the list as it is. 0; 0 without it where there is none; -1. */
 static int
@@ -238,8 +240,7 @@ suppress_remove(struct job *j, struct verr *err)
 	if (supmake_new(j->sp, j->s->list, &j->make, err) == -1 ||
 	    job_open(j, err) == -1 || entries(j, drop_entry, err) == -1)
 		return (-1);
-	if (j->old != NULL &&
-	    suplist_walk(j->old, keep_entry, j, err) == -1)
+	if (j->old != NULL && suplist_walk(j->old, keep_entry, j, err) == -1)
 		return (-1);
 	if (j->removed > 0 && supmake_finish(j->make, err) == -1)
 		return (-1);
@@ -333,11 +334,11 @@ suppress_known(const char *name, const struct suppress *s, struct verr *err)
 		return (verr_set(err, VEX_USAGE, "suppress: no command '%s'",
 		    name));
 	if (commands[i].wants && s->n_entry + s->n_from == 0)
-		return (verr_set(err, VEX_USAGE,
-		    "suppress %s: which entries?", name));
+		return (verr_set(err, VEX_USAGE, "suppress %s: which entries?",
+		    name));
 	if (!commands[i].takes && s->n_entry + s->n_from > 0)
-		return (verr_set(err, VEX_USAGE,
-		    "suppress %s takes no entries", name));
+		return (verr_set(err, VEX_USAGE, "suppress %s takes no entries",
+		    name));
 	return (0);
 }
 

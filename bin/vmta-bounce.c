@@ -22,8 +22,7 @@ enum { O_CONFIG = 'C', O_LIST = 256, O_FROM };
 static const struct cli_opt bounce_opts[] = {
 	{ "config", 'C', "FILE", "read this configuration", O_CONFIG },
 	{ "list", 0, "NAME", "this list (" BOUNCE_LIST ")", O_LIST },
-	{ "from", 0, "FILE", "entries, one a line; -: standard input",
-	    O_FROM },
+	{ "from", 0, "FILE", "entries, one a line; -: standard input", O_FROM },
 	CLI_END
 };
 

@@ -34,11 +34,11 @@ struct work {
 	struct batch *batch;
 	struct id id;
 	int prio;
-	bool forced;	 /* --now: retry times do not count */
-	bool drained;	 /* every recipient has been looked at */
-	bool bad;	 /* damaged: to be set aside */
-	bool fault;	 /* this machine cannot read it just now */
-	bool paused;	 /* its job is */
+	bool forced;		 /* --now: retry times do not count */
+	bool drained;		 /* every recipient has been looked at */
+	bool bad;		 /* damaged: to be set aside */
+	bool fault;		 /* this machine cannot read it just now */
+	bool paused;		 /* its job is */
 	unsigned int suppressed; /* supset_gen when it was looked at; 0: not */
 	bool passed;	 /* has nothing for the source that is served now */
 	bool receiving;	 /* its records of reception are not durable yet */

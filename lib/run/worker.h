@@ -76,7 +76,7 @@ struct worker {
 	struct queue_list hungry;  /* want a new session */
 	struct queue_list lookers; /* want a look-up, and there are too many */
 	struct pause_list *pauses;
-	struct tpl *tpl; /* templates of merges; NULL: none met yet */
+	struct tpl *tpl;	   /* templates of merges; NULL: none met yet */
 	struct suppress *suppress; /* NULL: no batch opened yet */
 
 	unsigned int n_sess;   /* sessions that live */

@@ -2,10 +2,11 @@
  * Reading suppression lists. The file, version 1, is a constant database
  * (tinycdb), mapped, and a line behind it:
  *
- *	aADDRESS dDOMAIN sDOMAIN wDOMAIN lLOCAL rEXPRESSION	entries; no value
- *	M	`vmta-suppress 1 N N N N N N`: entries of each kind
- *	R	the regular expressions, each with a NUL
- *	END NNNNNNNNNNNNNNNN					octets of the file
+ *	aADDRESS dDOMAIN sDOMAIN wDOMAIN lLOCAL rEXPRESSION	entries; no
+ *value M	`vmta-suppress 1 N N N N N N`: entries of each kind R	the
+ *regular expressions, each with a NUL
+ *	END NNNNNNNNNNNNNNNN					octets of the
+ *file
  *
  * Keys are what a text is after the same normalisation on both sides: domains
  * in lower-case A-labels, ASCII letters of local parts in lower case, quotes
@@ -46,7 +47,8 @@ struct suplist {
 	size_t n_regex;
 };
 
-/* ---- entries -------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------
+ */
 
 /* May these octets be a local part without quotes (RFC 5321, RFC 6531)? */
 static bool
@@ -238,8 +240,8 @@ suplist_kind(const char *key)
 void
 suplist_text(const char *key, size_t n, struct buf *ret_text)
 {
-	static const char *const before[SUPLIST_KINDS] = { "", "", "*.",
-		"[*.]", "", "/" };
+	static const char *const before[SUPLIST_KINDS] = { "", "", "*.", "[*.]",
+		"", "/" };
 	static const char *const after[SUPLIST_KINDS] = { "", "", "", "", "@",
 		"/" };
 	enum suplist_kind kind = suplist_kind(key);
@@ -249,7 +251,8 @@ suplist_text(const char *key, size_t n, struct buf *ret_text)
 	buf_adds(ret_text, after[kind]);
 }
 
-/* ---- a list --------------------------------------------------------------- */
+/* ---- a list ---------------------------------------------------------------
+ */
 
 int
 suplist_dir(struct spool *sp, bool make, struct verr *err)

@@ -71,8 +71,7 @@ bool suplist_same(const struct suplist *l, const struct stat *st);
 /* How many entries of that kind it has. */
 uint64_t suplist_count(const struct suplist *l, enum suplist_kind kind);
 /* Has it this very entry? 1, 0, or -1 (VEX_DATA: it is damaged). */
-int suplist_has(struct suplist *l, const char *key, size_t n,
-    struct verr *err);
+int suplist_has(struct suplist *l, const char *key, size_t n, struct verr *err);
 /*
  * Is a recipient, folded, on it? 1, 0; -1: that cannot be known (it is
  * damaged, or a regular expression took too many steps).

@@ -9,7 +9,7 @@
 #define SUPLIST_VERSION 1
 #define SUPLIST_HEAD "vmta-suppress "
 /* The version, and how many entries there are of each kind. */
-#define SUPLIST_HEAD_SCAN                                               \
+#define SUPLIST_HEAD_SCAN                                              \
 	SUPLIST_HEAD "%d %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 \
 		     " %" SCNu64 " %" SCNu64
 

@@ -25,8 +25,7 @@ int supmake_new(struct spool *sp, const char *name, struct supmake **ret_m,
     struct verr *err);
 void supmake_free(struct supmake *m); /* NULL is fine */
 /* Add an entry, from suplist_entry. 0, or -1 (VEX_DATA: no more room). */
-int supmake_add(struct supmake *m, const char *key, size_t n,
-    struct verr *err);
+int supmake_add(struct supmake *m, const char *key, size_t n, struct verr *err);
 /* Different entries so far. */
 uint64_t supmake_count(const struct supmake *m);
 /* Put it in the place of the old one. 0; -1: the old one stands. */

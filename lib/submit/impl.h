@@ -34,9 +34,9 @@ struct note {
 struct load {
 	struct commit *c; /* NULL: none */
 	struct note *note;
-	size_t n, cap;	  /* messages */
+	size_t n, cap;	     /* messages */
 	uint64_t suppressed; /* recipients */
-	struct map share; /* `POOL DOMAIN` -> struct share */
+	struct map share;    /* `POOL DOMAIN` -> struct share */
 };
 
 /* The member that gets a domain's next recipients. */
@@ -92,7 +92,7 @@ struct submit {
 	struct verr flight_err;
 	struct verr broken; /* code != 0: the submission is broken off */
 	uint64_t accepted, rejected;
-	uint64_t suppressed; /* recipients that are durable */
+	uint64_t suppressed;   /* recipients that are durable */
 	struct supset *supset; /* NULL: not asked yet */
 	void (*durable)(void *arg, const char *id, size_t rcpts);
 	void *durable_arg;
