@@ -196,6 +196,32 @@ is_address(const char *s)
 	    conf_domain(at + 1, host) == 0);
 }
 
+/* A URI that stands between angle brackets, with variables. */
+static bool
+is_unsubscribe(const char *s)
+{
+	static const char *const vars[] = { "[*to]", "[*msgid]", "[*jobid]",
+		"[*vmta]" };
+	size_t i, n;
+
+	if (strncasecmp(s, "https://", 8) != 0 &&
+	    strncasecmp(s, "mailto:", 7) != 0)
+		return (false);
+	for (; *s != '\0'; s += n) {
+		n = 1;
+		if (*s == '[') {
+			for (i = 0; i < sizeof(vars) / sizeof(vars[0]); i++)
+				if (strncmp(s, vars[i], strlen(vars[i])) == 0)
+					n = strlen(vars[i]);
+			if (n == 1)
+				return (false);
+		} else if (*s <= ' ' || *s >= 0x7f ||
+		    strchr("<>\"\\^`{|}]", *s) != NULL)
+			return (false);
+	}
+	return (true);
+}
+
 /* Two words: what stands for what. */
 static bool
 is_alias(const char *s)
@@ -382,6 +408,9 @@ static const struct {
 	    "'header NAME /RE/ RESULT' or '* RESULT'" },
 	{ CHECK_REPLY, rule_is_reply, "'/RE/ ACTION,...'" },
 	{ CHECK_LISTNAME, is_name, "a name" },
+	{ CHECK_UNSUBSCRIBE, is_unsubscribe,
+	    "a URI, 'https:...' or 'mailto:...', with no brackets but "
+	    "[*to], [*msgid], [*jobid] and [*vmta]" },
 	{ CHECK_VMTA, is_name, "a name" },
 	{ CHECK_VMTAPOOL, is_name, "a name" },
 	{ CHECK_VMTAGLOB, is_name_glob, "a name, 'PREFIX*' or '*'" },

@@ -9,6 +9,7 @@
 #include "spool/batch.h"
 #include "submit/header.h"
 #include "submit/impl.h"
+#include "submit/unsub.h"
 
 /* Does the recipient wait for its release? */
 static bool
@@ -37,13 +38,14 @@ msg_flags(const struct message_facts *f)
 }
 
 /*
- * The message as it goes to t, in the open commit. The last one takes the
- * text over.
+ * The message as it goes to r and those like him, in the open commit. The last
+ * one takes the text over.
  */
 static int
 content_add(struct submit *s, const struct submit_env *env,
-    const struct target *t, bool last, struct content *ret_c, struct verr *err)
+    const struct rcpt *r, bool last, struct content *ret_c, struct verr *err)
 {
+	const struct target *t = &r->target;
 	struct message_facts f = s->msg.facts;
 	struct buf text = BUF_INIT;
 	size_t added;
@@ -52,6 +54,7 @@ content_add(struct submit *s, const struct submit_env *env,
 		buf_release(&text);
 		return (-1);
 	}
+	unsub_added(s, env, r, &text);
 	added = text.len;
 	if (added > 0 || !last)
 		buf_add(&text, buf_str(&s->msg.text), s->msg.text.len);
@@ -71,29 +74,33 @@ content_add(struct submit *s, const struct submit_env *env,
 	return (0);
 }
 
-/* Contents for all targets of the recipients; caller frees. 0 or -1. */
+/*
+ * Contents for all targets of the recipients, or for each of these; caller
+ * frees. 0 or -1.
+ */
 static int
 contents_add(struct submit *s, const struct submit_env *env,
     struct content **ret_c, size_t *ret_n, struct verr *err)
 {
-	struct target *t = xcalloc(s->n_rcpt, sizeof(*t));
+	const struct rcpt **r = xcalloc(s->n_rcpt, sizeof(*r));
+	bool each = unsub_each(s);
 	size_t i, k, n = 0;
 	int rc = 0;
 
 	for (i = 0; i < s->n_rcpt; i++) {
-		for (k = 0; k < n; k++)
-			if (t[k].vmta == s->rcpt[i].target.vmta &&
-			    t[k].pool == s->rcpt[i].target.pool)
+		for (k = each ? n : 0; k < n; k++)
+			if (r[k]->target.vmta == s->rcpt[i].target.vmta &&
+			    r[k]->target.pool == s->rcpt[i].target.pool)
 				break;
 		if (k == n)
-			t[n++] = s->rcpt[i].target;
+			r[n++] = &s->rcpt[i];
 		s->rcpt[i].content = k;
 	}
 	*ret_c = xcalloc(n, sizeof(**ret_c));
 	*ret_n = n;
 	for (k = 0; k < n && rc == 0; k++)
-		rc = content_add(s, env, &t[k], k + 1 == n, &(*ret_c)[k], err);
-	free(t);
+		rc = content_add(s, env, r[k], k + 1 == n, &(*ret_c)[k], err);
+	free(r);
 	return (rc);
 }
 

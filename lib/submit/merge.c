@@ -17,6 +17,7 @@
 #include "spool/vars.h"
 #include "submit/header.h"
 #include "submit/merge_impl.h"
+#include "submit/unsub.h"
 
 /* Selections of parts that are kept parsed. */
 #define MERGE_CHOSEN_MAX 64
@@ -179,6 +180,19 @@ submit_merge_part(struct submit_merge *m, unsigned int number, const char *p,
 	return (0);
 }
 
+/* The first part, alone in base, has the header: add what is templates'. */
+static void
+template_first(struct submit_merge *m)
+{
+	struct buf b = BUF_INIT;
+
+	unsub_template(m->s, buf_str(&m->base),
+	    message_header_len(buf_str(&m->base), m->base.len), &b);
+	buf_add(&b, m->base.p, m->base.len);
+	buf_release(&m->base);
+	m->base = b;
+}
+
 /* What is stored of parts, and the message that all of them are. */
 static int
 template_parts(struct submit_merge *m, struct verr *err)
@@ -194,6 +208,8 @@ template_parts(struct submit_merge *m, struct verr *err)
 		if (mergeparts_store(buf_str(&m->part[i]), m->part[i].len,
 			&m->base, err) == -1)
 			return (-1);
+		if (i == 0)
+			template_first(m);
 		buf_addf(&m->lengths, "%s%zu", i > 0 ? "," : "",
 		    m->base.len - before);
 	}
@@ -226,6 +242,8 @@ template_end(struct submit_merge *m, struct verr *err)
 	if (m->n_part > 0)
 		return (0);
 	m->how = (struct mergeparts) { .lengths = NULL };
+	unsub_template(s, buf_str(&s->msg.text), s->msg.header_len,
+	    &m->base);
 	buf_add(&m->base, buf_str(&s->msg.text), s->msg.text.len);
 	return (merge_parse(buf_str(&m->base), m->base.len, &m->whole, err));
 }
@@ -370,7 +388,8 @@ column_reserved(struct submit_merge *m, struct column *c, const char *name,
 	size_t i;
 
 	c->reserved = merge_reserved(name, strlen(name));
-	if (c->reserved == -1 || c->reserved == MERGE_TO ||
+	if (c->reserved == -1 || c->reserved >= MERGE_NAMES ||
+	    c->reserved == MERGE_TO ||
 	    c->reserved == MERGE_DATE || c->reserved == MERGE_MSGID)
 		return (verr_set(err, VEX_DATA, "no column can be named %.70s",
 		    name));

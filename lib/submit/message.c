@@ -12,6 +12,7 @@
 #include "submit/alias.h"
 #include "submit/header.h"
 #include "submit/impl.h"
+#include "submit/unsub.h"
 
 void
 submit_drop(struct submit *s)
@@ -359,6 +360,19 @@ alias_rcpts(struct submit *s, struct verr *err)
 	return (0);
 }
 
+/* Fields of their own make a copy for each recipient: not too many. */
+static int
+check_copies(const struct submit *s, struct verr *err)
+{
+	if (!unsub_each(s) ||
+	    s->n_rcpt <= SUBMIT_COPIES_BYTES / (s->msg.text.len + 1))
+		return (0);
+	return (verr_set(err, VEX_DATA,
+	    "add-list-unsubscribe: %zu copies of %zu octets are too much for "
+	    "one message: use a mail merge",
+	    s->n_rcpt, s->msg.text.len));
+}
+
 /* Who is on a suppression list? */
 static int
 suppress_rcpts(struct submit *s, struct verr *err)
@@ -387,7 +401,7 @@ submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1) ||
 	    copy_rcpts(s, err) == -1 || select_rcpts(s, env, err) == -1 ||
 	    alias_rcpts(s, err) == -1 || check_verp(s, env, err) == -1 ||
-	    suppress_rcpts(s, err) == -1)
+	    check_copies(s, err) == -1 || suppress_rcpts(s, err) == -1)
 		return (submit_refuse(s, err));
 	if (s->seq < s->skip) {
 		s->seq++;

@@ -36,6 +36,7 @@ struct map;
 /* A commit is cut at so many messages or octets. */
 #define SUBMIT_COMMIT_MSGS 256
 #define SUBMIT_COMMIT_BYTES (8u * 1024 * 1024)
+#define SUBMIT_COPIES_BYTES (64u * 1024 * 1024) /* of one message */
 #define SUBMIT_COMMIT_RCPTS 20000
 /* Recipients of a domain that one member of a pool gets in a row. */
 #define SUBMIT_POOL_SHARE 64
