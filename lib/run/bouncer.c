@@ -17,6 +17,7 @@
 #include "run/route.h"
 #include "run/suppress.h"
 #include "run/wal.h"
+#include "run/window.h"
 #include "run/work.h"
 #include "run/worker.h"
 #include "spool/list.h"
@@ -35,6 +36,7 @@ struct bouncer {
 	char *category;
 	int code;
 	bool dns;	/* for what DNS said, not for their age */
+	bool aged;	/* for their age alone */
 	int64_t before; /* queued at or before this second */
 	struct ref *ref;
 	size_t n;
@@ -110,6 +112,10 @@ bouncer_work(struct bouncer *b, struct work *k)
 	size_t n = 0;
 
 	if (batch_header(k->batch)->queued > b->before)
+		return (0);
+	/* what has windows does not age, but is over with the last one */
+	if (b->aged && batch_header(k->batch)->schedule != NULL &&
+	    window_next(k, sys_now(b->w->sys)) != -1)
 		return (0);
 	suppress_marked(b->w, k);
 	for (i = 0; i < k->n && !k->bad; i++) {
@@ -219,6 +225,7 @@ bouncer_start(struct worker *w, struct queue *q,
 	b->code = cause->code;
 	b->dns = status == NULL && cause->stage != NULL &&
 	    strcmp(cause->stage, "dns") == 0;
+	b->aged = category != NULL && strcmp(category, "message-expired") == 0;
 	b->before = age > 0 ? sys_now(w->sys) - age / 1000 : INT64_MAX;
 	b->timer = loop_timer_new(w->loop, bouncer_on_timer, b);
 	batch_txn_init(&b->txn);

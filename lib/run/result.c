@@ -16,6 +16,7 @@
 #include "run/route.h"
 #include "run/sess.h"
 #include "run/wal.h"
+#include "run/window.h"
 #include "run/work.h"
 #include "run/worker.h"
 
@@ -121,7 +122,11 @@ result_defer(struct worker *w, struct queue *q, struct result *x)
 	const struct conf_queue *set = queue_set(w, q);
 	int64_t queued = batch_header(x->work->batch)->queued;
 
-	if (retry_expired(w, set, queued)) {
+	x->next = window_next(x->work, retry_rcpt_next(w, set, x->attempts));
+	if (batch_header(x->work->batch)->schedule != NULL ?
+		x->next == -1 :
+		retry_expired(w, set, queued)) {
+		x->next = 0;
 		x->type = "b";
 		x->state = 'b';
 		x->status = "4.4.7";
@@ -130,7 +135,6 @@ result_defer(struct worker *w, struct queue *q, struct result *x)
 	}
 	x->type = "t";
 	x->state = 't';
-	x->next = retry_rcpt_next(w, set, x->attempts);
 }
 
 /* Fill x for a recipient that was tried. */

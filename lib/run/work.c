@@ -21,6 +21,7 @@
 #include "run/result.h"
 #include "run/retry.h"
 #include "run/route.h"
+#include "run/window.h"
 #include "run/suppress.h"
 #include "run/tpl.h"
 #include "run/wal.h"
@@ -410,7 +411,7 @@ work_take_from(struct worker *w, struct work *k, const struct work_want *want,
 	struct verr err = VERR_INIT;
 	uint32_t slot[WORK_SLOTS], n, i, first;
 
-	if (!suppress_batch(w, k))
+	if (!suppress_batch(w, k) || !window_open(w, k))
 		return (false);
 	first = work_find(w, k, want->source, want->own);
 	if (first == k->n)
@@ -447,11 +448,11 @@ work_room(struct worker *w, struct queue *q)
 	return (false);
 }
 
-/* Has k somebody to send to, now that the suppression lists were asked? */
+/* Has k somebody to send to, now that windows and lists were asked? */
 static bool
 work_ready(struct worker *w, struct work *k)
 {
-	if (suppress_batch(w, k))
+	if (suppress_batch(w, k) && window_open(w, k))
 		(void)work_find(w, k, NULL, false);
 	return (!k->drained);
 }

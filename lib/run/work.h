@@ -39,6 +39,7 @@ struct work {
 	bool bad;		 /* damaged: to be set aside */
 	bool fault;		 /* this machine cannot read it just now */
 	bool paused;		 /* its job is */
+	int64_t until;		 /* end of its window; 0: not looked at */
 	unsigned int suppressed; /* supset_gen when it was looked at; 0: not */
 	bool passed;	 /* has nothing for the source that is served now */
 	bool receiving;	 /* its records of reception are not durable yet */

@@ -49,6 +49,7 @@ struct batch_header {
 	const char *source;	 /* `user:www-data` */
 	const char *source_type; /* srcType of accounting */
 	const char *source_mta;	 /* srcMta of accounting */
+	const char *schedule;	 /* mail/schedule.h; NULL: none */
 	const char *content;	 /* id of shared content, NULL: its own */
 	bool merge;		 /* a mail merge: contents are templates */
 	const char *vars;	 /* names of its variables (spool/vars.h) */

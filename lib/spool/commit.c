@@ -197,6 +197,7 @@ key_text(const struct commit *c, const struct commit_key *key, struct buf *b)
 	header_add(b, "queued: ", stamp_name(queued, at));
 	header_add(b,
 	    "due: ", stamp_name(key->due != 0 ? key->due : c->now, at));
+	header_add(b, "schedule: ", key->schedule);
 	header_add(b, "source: ", key->source);
 	header_add(b, "source-type: ", key->source_type);
 	header_add(b, "source-mta: ", key->source_mta);

@@ -38,9 +38,10 @@ struct commit_key {
 	const char *source;
 	const char *source_type;
 	const char *source_mta;
-	int prio;	/* 0 to 100 */
-	int64_t due;	/* seconds, UTC; 0: at once */
-	int64_t queued; /* seconds, UTC; 0: the time of commit_new */
+	int prio;	      /* 0 to 100 */
+	int64_t due;	      /* seconds, UTC; 0: at once */
+	int64_t queued;	      /* seconds, UTC; 0: the time of commit_new */
+	const char *schedule; /* mail/schedule.h, as stored; NULL: none */
 };
 
 struct commit_msg {

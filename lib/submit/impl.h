@@ -74,7 +74,7 @@ struct submit {
 	struct id id;
 	char date[64];
 	struct buf msgid; /* of Message-ID */
-	struct buf job, envid;
+	struct buf job, envid, schedule;
 	struct message msg;
 	struct rcpt *rcpt;
 	size_t n_rcpt, cap_rcpt;

@@ -169,6 +169,7 @@ load_message(struct submit *s, const struct submit_env *env, struct verr *err)
 		.source_type = s->source_type,
 		.source_mta = s->source_mta,
 		.due = env->due > sys_now(s->sys) ? env->due : 0,
+		.schedule = env->schedule,
 	};
 	struct content *c = NULL;
 	struct buf sender = BUF_INIT;

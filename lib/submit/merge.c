@@ -48,13 +48,12 @@ submit_merge_new(struct submit *s, const struct submit_merge_opts *opts)
 	m->opts.env.vmta = m->vmta = copy(opts->env.vmta);
 	m->opts.env.job = m->job = copy(opts->env.job);
 	m->opts.env.envid = m->envid = copy(opts->env.envid);
+	m->opts.env.schedule = m->schedule = copy(opts->env.schedule);
 	if (opts->env.from != NULL) {
 		m->from = *opts->env.from;
 		m->opts.env.from = &m->from;
 	}
 	m->now = sys_now(s->sys);
-	(void)stamp_acct(opts->env.due > m->now ? opts->env.due : m->now,
-	    m->due);
 	map_init(&m->chosen);
 	map_init(&m->contents);
 	return (m);
@@ -101,6 +100,7 @@ submit_merge_free(struct submit_merge *m)
 	free(m->vmta);
 	free(m->job);
 	free(m->envid);
+	free(m->schedule);
 	free(m);
 }
 
@@ -235,15 +235,18 @@ template_end(struct submit_merge *m, struct verr *err)
 		return (-1);
 	replace(&m->job, env.job);
 	replace(&m->envid, env.envid);
+	replace(&m->schedule, env.schedule);
 	m->opts.env.job = m->job;
 	m->opts.env.envid = m->envid;
+	m->opts.env.schedule = m->schedule;
+	m->opts.env.due = env.due;
+	(void)stamp_acct(env.due > m->now ? env.due : m->now, m->due);
 	if (s->msg.text.len >= UINT32_MAX / 2)
 		return (verr_set(err, VEX_DATA, "template over 2 GiB"));
 	if (m->n_part > 0)
 		return (0);
 	m->how = (struct mergeparts) { .lengths = NULL };
-	unsub_template(s, buf_str(&s->msg.text), s->msg.header_len,
-	    &m->base);
+	unsub_template(s, buf_str(&s->msg.text), s->msg.header_len, &m->base);
 	buf_add(&m->base, buf_str(&s->msg.text), s->msg.text.len);
 	return (merge_parse(buf_str(&m->base), m->base.len, &m->whole, err));
 }
@@ -389,8 +392,8 @@ column_reserved(struct submit_merge *m, struct column *c, const char *name,
 
 	c->reserved = merge_reserved(name, strlen(name));
 	if (c->reserved == -1 || c->reserved >= MERGE_NAMES ||
-	    c->reserved == MERGE_TO ||
-	    c->reserved == MERGE_DATE || c->reserved == MERGE_MSGID)
+	    c->reserved == MERGE_TO || c->reserved == MERGE_DATE ||
+	    c->reserved == MERGE_MSGID)
 		return (verr_set(err, VEX_DATA, "no column can be named %.70s",
 		    name));
 	for (i = 0; &m->column[i] != c; i++)

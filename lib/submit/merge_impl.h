@@ -21,6 +21,7 @@ struct submit_merge {
 	struct submit *s;
 	struct submit_merge_opts opts;
 	char *vmta, *job, *envid; /* what opts.env points to */
+	char *schedule;
 	struct addr from;
 
 	/* the template; s->msg is it, or all of its parts */

@@ -247,6 +247,7 @@ write_row(struct writer *w, const struct ref *r, struct verr *err)
 		.source = m->s->source,
 		.source_type = m->s->source_type,
 		.source_mta = m->s->source_mta,
+		.schedule = env->schedule,
 		.queued = m->now };
 	struct commit_msg msg = { .msgid = m->id.s,
 		.ret = env->ret,
@@ -267,6 +268,7 @@ write_row(struct writer *w, const struct ref *r, struct verr *err)
 		    row.rcpt + row.domain);
 	if (row.own) {
 		key.job = row.job;
+		key.schedule = row.schedule;
 		msg.envid = row.envid;
 		msg.parts = row.parts;
 		msg.sender = row.sender;

@@ -193,6 +193,7 @@ rows_add(struct rows *r, const struct row *row, struct verr *err)
 		text_add(&b->mem, row->sender);
 		text_add(&b->mem, row->envid);
 		text_add(&b->mem, row->parts);
+		text_add(&b->mem, row->schedule);
 	}
 	h.size = (uint32_t)(b->mem.len - from);
 	memcpy(b->mem.p + from, &h.size, sizeof(h.size));
@@ -319,6 +320,7 @@ rows_at(struct rows *r, uint64_t *at, struct row *ret_row, struct verr *err)
 		ret_row->sender = text_next(&p);
 		ret_row->envid = text_next(&p);
 		ret_row->parts = text_next(&p);
+		ret_row->schedule = text_next(&p);
 	}
 	*at += h.size;
 	return (0);

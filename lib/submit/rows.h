@@ -38,6 +38,7 @@ struct row {
 	const char *sender;
 	const char *envid; /* xtext */
 	const char *parts;
+	const char *schedule; /* windows, as stored */
 };
 
 struct rows;

@@ -80,6 +80,7 @@ submit_close(struct submit *s)
 	buf_release(&s->msgid);
 	buf_release(&s->job);
 	buf_release(&s->envid);
+	buf_release(&s->schedule);
 	free(s->strip);
 	free(s->rcpt);
 	free(s->source);

@@ -65,7 +65,8 @@ struct submit_env {
 	char ret;	   /* 'F', 'H'; 0: not given */
 	int prio;	   /* 0 to 100; -1: not given */
 	int64_t due;	   /* seconds, UTC; 0: at once */
-	bool add_from;	   /* add From where it is absent, */
+	const char *schedule;  /* windows (mail/schedule.h); NULL or "": none */
+	bool add_from;	       /* add From where it is absent, */
 	const char *full_name; /* with this name; NULL: none */
 	bool verp;	       /* a sender address for each recipient */
 	bool hold;	       /* it waits for vmta-queue release, */

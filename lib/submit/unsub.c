@@ -19,8 +19,7 @@
 /* A variable of add-list-unsubscribe. r NULL: as it stands in a template. */
 static void
 unsub_var(const struct submit *s, const struct submit_env *env,
-    const struct rcpt *r, const char *name, size_t n,
-    struct buf *out)
+    const struct rcpt *r, const char *name, size_t n, struct buf *out)
 {
 	char msgid[ID_LEN + 16];
 
@@ -64,8 +63,7 @@ unsub_value(const struct submit *s, const struct submit_env *env,
 				continue;
 			}
 			end = strchr(p, ']'); /* its form was checked */
-			unsub_var(s, env, r, p + 1, (size_t)(end - p - 1),
-			    out);
+			unsub_var(s, env, r, p + 1, (size_t)(end - p - 1), out);
 			p = end;
 		}
 		buf_addc(out, '>');
