@@ -196,6 +196,22 @@ is_address(const char *s)
 	    conf_domain(at + 1, host) == 0);
 }
 
+/* Which sender, its domain (or `*`), and the domain that it becomes. */
+static bool
+is_rewrite(const char *s)
+{
+	const char *old = check_after(s), *to = check_after(old);
+	char name[256], host[256];
+	size_t n = check_word(old);
+
+	if (!check_among(s, check_word(s), "mail-from from ") || n == 0 ||
+	    n >= sizeof(name) || *to == '\0' || to[check_word(to)] != '\0')
+		return (false);
+	(void)snprintf(name, sizeof(name), "%.*s", (int)n, old);
+	return ((strcmp(name, "*") == 0 || conf_domain(name, host) == 0) &&
+	    conf_domain(to, host) == 0 && host[0] != '[');
+}
+
 /* A URI that stands between angle brackets, with variables. */
 static bool
 is_unsubscribe(const char *s)
@@ -408,6 +424,9 @@ static const struct {
 	    "'header NAME /RE/ RESULT' or '* RESULT'" },
 	{ CHECK_REPLY, rule_is_reply, "'/RE/ ACTION,...'" },
 	{ CHECK_LISTNAME, is_name, "a name" },
+	{ CHECK_REWRITE, is_rewrite,
+	    "'mail-from DOMAIN DOMAIN' or 'from DOMAIN DOMAIN'; the first may "
+	    "be *" },
 	{ CHECK_UNSUBSCRIBE, is_unsubscribe,
 	    "a URI, 'https:...' or 'mailto:...', with no brackets but "
 	    "[*to], [*msgid], [*jobid] and [*vmta]" },

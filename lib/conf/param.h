@@ -47,6 +47,7 @@ enum conf_check {
 	CHECK_ROUTE,
 	CHECK_REPLY,
 	CHECK_LISTNAME,
+	CHECK_REWRITE,
 	CHECK_UNSUBSCRIBE,
 	/* references: verify.c */
 	CHECK_VMTA,

@@ -9,6 +9,7 @@
 #include "spool/batch.h"
 #include "submit/header.h"
 #include "submit/impl.h"
+#include "submit/rewrite.h"
 #include "submit/unsub.h"
 
 /* Does the recipient wait for its release? */
@@ -48,7 +49,7 @@ content_add(struct submit *s, const struct submit_env *env,
 	const struct target *t = &r->target;
 	struct message_facts f = s->msg.facts;
 	struct buf text = BUF_INIT;
-	size_t added;
+	size_t added, header;
 
 	if (header_added(s, env, t, &text, err) == -1) {
 		buf_release(&text);
@@ -56,10 +57,11 @@ content_add(struct submit *s, const struct submit_env *env,
 	}
 	unsub_added(s, env, r, &text);
 	added = text.len;
-	if (added > 0 || !last)
+	header = s->msg.header_len + added;
+	if (added > 0 || !last || rewrite_has_from(t))
 		buf_add(&text, buf_str(&s->msg.text), s->msg.text.len);
-	if (added > 0)
-		message_scan(text.p, text.len, s->msg.header_len + added, &f);
+	if (rewrite_from(t, &text, &header) || added > 0)
+		message_scan(text.p, text.len, header, &f);
 	ret_c->target = *t;
 	ret_c->m = (struct commit_msg) {
 		.msgid = s->id.s,
@@ -104,22 +106,17 @@ contents_add(struct submit *s, const struct submit_env *env,
 	return (rc);
 }
 
-/* The sender of a recipient's mail; sender is room for one that is made. */
+/* The sender of a recipient's mail; room for one that is made. */
 static int
 rcpt_sender(const struct submit *s, const struct submit_env *env,
-    const char *rcpt, struct buf *sender, struct commit_msg *m,
+    const struct rcpt *r, struct buf *room, struct commit_msg *m,
     struct verr *err)
 {
-	const struct addr *from = env->from != NULL ? env->from : &s->self;
 	const char *p;
 
-	m->sender = from->smtp;
-	if ((env->verp || s->src.verp_default) && !addr_is_null(from)) {
-		buf_clear(sender);
-		if (header_verp(from->smtp, rcpt, sender, err) == -1)
-			return (-1);
-		m->sender = buf_str(sender);
-	}
+	if (rewrite_sender(s, env, &r->target, s->text.p + r->smtp, room,
+		&m->sender, err) == -1)
+		return (-1);
 	for (p = m->sender; *p != '\0'; p++)
 		if ((unsigned char)*p >= 0x80)
 			m->flags |= BATCH_UTF8_SENDER;
@@ -142,8 +139,8 @@ load_rcpt(struct submit *s, const struct submit_env *env, const struct rcpt *r,
 		.suppressed = r->suppressed,
 	};
 
-	if (rcpt_sender(s, env, to.rcpt, sender, &m, err) == -1) {
-		err->code = VEX_SOFTWARE; /* check_verp has seen it */
+	if (rcpt_sender(s, env, r, sender, &m, err) == -1) {
+		err->code = VEX_SOFTWARE; /* check_senders has seen it */
 		return (-1);
 	}
 	key->domain = text + r->domain;

@@ -17,6 +17,7 @@
 #include "spool/vars.h"
 #include "submit/header.h"
 #include "submit/merge_impl.h"
+#include "submit/rewrite.h"
 #include "submit/unsub.h"
 
 /* Selections of parts that are kept parsed. */
@@ -346,6 +347,11 @@ merge_content(struct submit_merge *m, const struct target *t, const char *job,
 		rc = verr_set(err, VEX_DATA,
 		    "more than %d VirtualMTAs or jobs in one merge",
 		    MERGE_CONTENTS);
+	else if (*ret_n == 0 && rewrite_has_from(t))
+		rc = verr_set(err, VEX_DATA,
+		    "rewrite-list of %s changes From, which merges do not "
+		    "serve",
+		    target_name(t));
 	else if (*ret_n == 0)
 		rc = header_added(m->s, &env, t, &text, err);
 	if (rc == 0 && *ret_n == 0) {

@@ -16,6 +16,7 @@
 #include "submit/alias.h"
 #include "submit/header.h"
 #include "submit/merge_impl.h"
+#include "submit/rewrite.h"
 
 /* What holds for a row. */
 struct rowenv {
@@ -216,14 +217,10 @@ row_address(struct submit_merge *m, struct rowenv *e, struct verr *err)
 	}
 	if (!spool_domain_valid(e->domain))
 		return (verr_set(err, VEX_DATA, "bad recipient domain"));
-	e->sender = from->smtp;
-	if ((!e->env.verp && !m->s->src.verp_default) || addr_is_null(from))
-		return (0);
-	buf_clear(&m->sender);
-	if (header_verp(from->smtp, e->rcpt, &m->sender, err) == -1)
+	if (rewrite_sender(m->s, &e->env, &e->target, e->rcpt, &m->sender,
+		&e->sender, err) == -1)
 		return (-1);
-	e->sender = m->sender.p;
-	e->own = true;
+	e->own = e->own || e->sender != from->smtp;
 	return (0);
 }
 

@@ -12,6 +12,7 @@
 #include "submit/alias.h"
 #include "submit/header.h"
 #include "submit/impl.h"
+#include "submit/rewrite.h"
 #include "submit/unsub.h"
 
 void
@@ -276,21 +277,17 @@ copy_rcpts(struct submit *s, struct verr *err)
 
 /* Can each recipient's sender be made? Better now than in mid-commit. */
 static int
-check_verp(struct submit *s, const struct submit_env *env, struct verr *err)
+check_senders(struct submit *s, const struct submit_env *env, struct verr *err)
 {
-	const struct addr *from = env->from != NULL ? env->from : &s->self;
-	struct buf sender = BUF_INIT;
+	struct buf room = BUF_INIT;
+	const char *sender;
 	size_t i;
 	int rc = 0;
 
-	if ((!env->verp && !s->src.verp_default) || addr_is_null(from))
-		return (0);
-	for (i = 0; i < s->n_rcpt && rc == 0; i++) {
-		buf_clear(&sender);
-		rc = header_verp(from->smtp, s->text.p + s->rcpt[i].smtp,
-		    &sender, err);
-	}
-	buf_release(&sender);
+	for (i = 0; i < s->n_rcpt && rc == 0; i++)
+		rc = rewrite_sender(s, env, &s->rcpt[i].target,
+		    s->text.p + s->rcpt[i].smtp, &room, &sender, err);
+	buf_release(&room);
 	return (rc);
 }
 
@@ -400,7 +397,7 @@ submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 	    check_env(s, env, err) == -1 ||
 	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1) ||
 	    copy_rcpts(s, err) == -1 || select_rcpts(s, env, err) == -1 ||
-	    alias_rcpts(s, err) == -1 || check_verp(s, env, err) == -1 ||
+	    alias_rcpts(s, err) == -1 || check_senders(s, env, err) == -1 ||
 	    check_copies(s, err) == -1 || suppress_rcpts(s, err) == -1)
 		return (submit_refuse(s, err));
 	if (s->seq < s->skip) {
