@@ -85,7 +85,7 @@ ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LINK_$V) $(LDFLAGS)
 
 # --as-needed and one archive: a tool is linked with what it uses and no more
 # (t/lint/links.sh checks that vmta-inject has neither DNS nor TLS).
-LIBS := -lconfuse -lidn2 -lpcre2-8 -lunistring -luv -lunbound -lxxhash -lpthread
+LIBS := -l:libcdb.a -lconfuse -lidn2 -lpcre2-8 -lunistring -luv -lunbound -lxxhash -lpthread
 TEST_LIBS := -lcmocka
 
 # What there is ---------------------------------------------------------------

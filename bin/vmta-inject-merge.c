@@ -313,8 +313,9 @@ merging_end(struct merging *t, int rc, struct verr *err, const struct cli *cli)
 		    "vmta-inject: %s: %" PRIu64 " duplicates, %s\n",
 		    t->j->merge, twice,
 		    t->j->dedupe ? "left out" : "submitted all the same");
-	(void)printf("accepted %" PRIu64 " rejected %" PRIu64 " suppressed 0\n",
-	    ok, bad);
+	(void)printf("accepted %" PRIu64 " rejected %" PRIu64
+		     " suppressed %" PRIu64 "\n",
+	    ok, bad, submit_merge_suppressed(t->m));
 	if (rc != 0)
 		return (cli_fail(cli, err));
 	return (inject_end(cli, ok,

@@ -139,8 +139,9 @@ stream_end(struct stream *t, int rc, struct verr *err, const struct cli *cli)
 
 	if (inject_rejects_end(&t->rejects, ok, rc, err) == -1)
 		rc = -1;
-	(void)printf("accepted %" PRIu64 " rejected %" PRIu64 " suppressed 0\n",
-	    ok, bad);
+	(void)printf("accepted %" PRIu64 " rejected %" PRIu64
+		     " suppressed %" PRIu64 "\n",
+	    ok, bad, submit_suppressed(t->s));
 	if (rc == INPUT_STOP)
 		(void)verr_set(err, VEX_TEMP,
 		    "ended by a signal: %" PRIu64

@@ -57,7 +57,7 @@ paged() {
 }
 
 @test "the pages name each option of --help, and no other" {
-	for tool in inject queue report runq; do
+	for tool in bounce inject queue report runq; do
 		helped "vmta-$tool" >"$BATS_TEST_TMPDIR/help"
 		paged "$MAN/vmta-$tool.8" >"$BATS_TEST_TMPDIR/page"
 		[ -s "$BATS_TEST_TMPDIR/help" ]

@@ -43,6 +43,7 @@ replay() {
 @test "FUZZ: template" { replay template; }
 @test "FUZZ: conf" { replay conf; }
 @test "FUZZ: ehlo" { replay ehlo; }
+@test "FUZZ: schedule" { replay schedule; }
 @test "FUZZ: envelope" { replay envelope; }
 @test "FUZZ: header" { replay header; }
 @test "FUZZ: image" { replay image; }

@@ -196,6 +196,48 @@ is_address(const char *s)
 	    conf_domain(at + 1, host) == 0);
 }
 
+/* Which sender, its domain (or `*`), and the domain that it becomes. */
+static bool
+is_rewrite(const char *s)
+{
+	const char *old = check_after(s), *to = check_after(old);
+	char name[256], host[256];
+	size_t n = check_word(old);
+
+	if (!check_among(s, check_word(s), "mail-from from ") || n == 0 ||
+	    n >= sizeof(name) || *to == '\0' || to[check_word(to)] != '\0')
+		return (false);
+	(void)snprintf(name, sizeof(name), "%.*s", (int)n, old);
+	return ((strcmp(name, "*") == 0 || conf_domain(name, host) == 0) &&
+	    conf_domain(to, host) == 0 && host[0] != '[');
+}
+
+/* A URI that stands between angle brackets, with variables. */
+static bool
+is_unsubscribe(const char *s)
+{
+	static const char *const vars[] = { "[*to]", "[*msgid]", "[*jobid]",
+		"[*vmta]" };
+	size_t i, n;
+
+	if (strncasecmp(s, "https://", 8) != 0 &&
+	    strncasecmp(s, "mailto:", 7) != 0)
+		return (false);
+	for (; *s != '\0'; s += n) {
+		n = 1;
+		if (*s == '[') {
+			for (i = 0; i < sizeof(vars) / sizeof(vars[0]); i++)
+				if (strncmp(s, vars[i], strlen(vars[i])) == 0)
+					n = strlen(vars[i]);
+			if (n == 1)
+				return (false);
+		} else if (*s <= ' ' || *s >= 0x7f ||
+		    strchr("<>\"\\^`{|}]", *s) != NULL)
+			return (false);
+	}
+	return (true);
+}
+
 /* Two words: what stands for what. */
 static bool
 is_alias(const char *s)
@@ -381,6 +423,13 @@ static const struct {
 	    "'mail-from /RE/ RESULT', 'rcpt-to /RE/ RESULT', "
 	    "'header NAME /RE/ RESULT' or '* RESULT'" },
 	{ CHECK_REPLY, rule_is_reply, "'/RE/ ACTION,...'" },
+	{ CHECK_LISTNAME, is_name, "a name" },
+	{ CHECK_REWRITE, is_rewrite,
+	    "'mail-from DOMAIN DOMAIN' or 'from DOMAIN DOMAIN'; the first may "
+	    "be *" },
+	{ CHECK_UNSUBSCRIBE, is_unsubscribe,
+	    "a URI, 'https:...' or 'mailto:...', with no brackets but "
+	    "[*to], [*msgid], [*jobid] and [*vmta]" },
 	{ CHECK_VMTA, is_name, "a name" },
 	{ CHECK_VMTAPOOL, is_name, "a name" },
 	{ CHECK_VMTAGLOB, is_name_glob, "a name, 'PREFIX*' or '*'" },

@@ -25,27 +25,56 @@ struct place {
 	int depth;
 };
 
+#define URL_SUFFIX "_url"
+
 int
 merge_reserved(const char *p, size_t n)
 {
-	size_t i;
+	size_t i, len;
 
-	for (i = 0; i < MERGE_NAMES; i++)
-		if (strlen(reserved_names[i]) == n &&
-		    strncasecmp(reserved_names[i], p, n) == 0)
+	for (i = 0; i < MERGE_NAMES; i++) {
+		len = strlen(reserved_names[i]);
+		if (n < len || strncasecmp(reserved_names[i], p, len) != 0)
+			continue;
+		if (n == len)
 			return ((int)i);
+		if (n == len + strlen(URL_SUFFIX) &&
+		    strncasecmp(URL_SUFFIX, p + len, n - len) == 0)
+			return ((int)(i + MERGE_NAMES));
+	}
 	return (-1);
+}
+
+void
+merge_url(const char *text, struct buf *out)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-._~";
+
+	for (; *text != '\0'; text++)
+		if (strchr(plain, *text) != NULL)
+			buf_addc(out, *text);
+		else
+			buf_addf(out, "%%%02X", (unsigned char)*text);
 }
 
 /* The value of a reserved name. */
 static const char *
-env_value(const struct merge_env *e, int reserved)
+env_value(const struct merge_env *e, struct mvar *var)
 {
+	int reserved = var->reserved % MERGE_NAMES;
 	const char *const v[MERGE_NAMES] = { e->to, e->from, e->date, e->envid,
 		e->jobid, e->vmta, e->parts, e->schedule, e->priority,
 		e->msgid };
 
-	return (v[reserved] != NULL ? v[reserved] : "");
+	if (v[reserved] == NULL)
+		return ("");
+	if (reserved == var->reserved)
+		return (v[reserved]);
+	buf_clear(&var->url);
+	merge_url(v[reserved], &var->url);
+	return (buf_str(&var->url));
 }
 
 /* One more chunk; verbatim ones that follow one another become one. */
@@ -234,8 +263,10 @@ merge_free(struct merge *m)
 	mhead_release(m);
 	for (i = 0; i < m->n_chunk; i++)
 		mtext_free(m->chunk[i].text);
-	for (i = 0; i < m->n_var; i++)
+	for (i = 0; i < m->n_var; i++) {
 		free(m->var[i].name);
+		buf_release(&m->var[i].url);
+	}
 	map_release(&m->names, NULL);
 	free(m->chunk);
 	free(m->var);
@@ -333,7 +364,7 @@ merge_values(struct merge *m, const struct merge_env *env,
 
 	for (i = 0; i < m->n_var; i++) {
 		if (m->var[i].reserved >= 0) {
-			s = env_value(env, m->var[i].reserved);
+			s = env_value(env, &m->var[i]);
 			(void)val_set(&m->val[i], s, strlen(s));
 			continue;
 		}

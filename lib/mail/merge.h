@@ -5,7 +5,8 @@
  * Names are a letter, then letters, digits and `_`, in any case; `[[` is a
  * bracket; what is not of this form stays as it is, and so does any bracket
  * after `<!` (conditional comments). Reserved names begin with `*`: *to,
- * *from, *date, *envid, *jobid, *vmta, *parts, *schedule, *priority, *msgid.
+ * *from, *date, *envid, *jobid, *vmta, *parts, *schedule, *priority, *msgid;
+ * with `_url` behind it, each is percent-encoded (RFC 3986).
  */
 #ifndef VMTA_MAIL_MERGE_H
 #define VMTA_MAIL_MERGE_H
@@ -52,13 +53,16 @@ enum merge_name {
 	MERGE_SCHEDULE,
 	MERGE_PRIORITY,
 	MERGE_MSGID,
-	MERGE_NAMES /* how many */
+	MERGE_NAMES /* how many; *to_url and so on follow, from here on */
 };
 
 /* Are n octets a name (without `*`)? */
 bool merge_name_valid(const char *p, size_t n);
 /* The number of a reserved name (with its `*`, any case), -1: it is none. */
 int merge_reserved(const char *p, size_t n);
+
+/* Append text with all but letters, digits and `-._~` as %XX. */
+void merge_url(const char *text, struct buf *out);
 
 /*
  * Parse a message in its stored form (mail/message.h); it is copied. 0; -1

@@ -12,10 +12,11 @@
 
 /* A variable that the template uses. */
 struct mvar {
-	char *name;   /* lower case */
-	int reserved; /* number of a reserved one, -1: none */
-	int column;   /* -1: undefined */
-	bool header;  /* it is in a header field */
+	char *name;	/* lower case */
+	int reserved;	/* number of a reserved one, -1: none */
+	int column;	/* -1: undefined */
+	bool header;	/* it is in a header field */
+	struct buf url; /* value of a *NAME_url */
 };
 
 /* The value of a variable in one rendering. */

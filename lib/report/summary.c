@@ -23,6 +23,7 @@ struct group {
 	char *key;
 	uint64_t delivered;
 	uint64_t bounced;
+	uint64_t suppressed; /* never sent: no bounces */
 	uint64_t deferred;
 	uint64_t bytes;
 	int64_t first; /* timeLogged, 0: none */
@@ -169,7 +170,10 @@ group_add(struct group *g, const struct report_row *r)
 		if (r->logged > g->last)
 			g->last = r->logged;
 	}
-	if (r->type == RECORD_B)
+	if (r->type == RECORD_B &&
+	    strcmp(r->field[COL_BOUNCE_CAT], "suppressed") == 0)
+		g->suppressed++;
+	else if (r->type == RECORD_B)
 		g->bounced++;
 	else if (r->type == RECORD_T)
 		g->deferred++;
@@ -276,6 +280,7 @@ static const struct report_col cols[] = {
 	{ "p50", "p50 s", 6, true },
 	{ "p90", "p90 s", 6, true },
 	{ "p99", "p99 s", 6, true },
+	{ "suppressed", NULL, 0, true },
 };
 #define NCOLS (sizeof(cols) / sizeof(cols[0]))
 
@@ -316,6 +321,7 @@ group_write(struct report_out *o, enum summary_by by, const struct group *g)
 	for (i = 0; i < 3 && g->times != NULL; i++)
 		(void)snprintf(text[10 + i], 40, "%" PRId64,
 		    quantile_get(g->times, percent[i]));
+	(void)snprintf(text[13], 40, "%" PRIu64, g->suppressed);
 	report_out_row(o, value);
 }
 

@@ -16,7 +16,9 @@
 #include "run/result.h"
 #include "run/retry.h"
 #include "run/route.h"
+#include "run/suppress.h"
 #include "run/wal.h"
+#include "run/window.h"
 #include "run/work.h"
 #include "run/worker.h"
 #include "spool/list.h"
@@ -37,6 +39,7 @@ struct bouncer {
 	char *category;
 	int code;
 	bool dns;    /* for what DNS said, not for their age */
+	bool aged;   /* for their age alone */
 	int64_t age; /* seconds: of mail that is so old */
 	size_t done; /* recipients that had a record */
 	struct ref *ref;
@@ -121,6 +124,11 @@ bouncer_work(struct bouncer *b, struct work *k)
 
 	if (k->paused || retry_age(b->w, batch_header(k->batch)) < b->age)
 		return (0);
+	/* what has windows does not age, but is over with the last one */
+	if (b->aged && batch_header(k->batch)->schedule != NULL &&
+	    window_next(k, sys_now(b->w->sys)) != -1)
+		return (0);
+	suppress_marked(b->w, k);
 	for (i = 0; i < k->n && !k->bad; i++) {
 		batch_slot(k->batch, i, &s);
 		if (k->flag[i] != WORK_IDLE && k->flag[i] != WORK_TRIED)
@@ -249,6 +257,7 @@ bouncer_start(struct worker *w, struct queue *q,
 	b->code = cause->code;
 	b->dns = status == NULL && cause->stage != NULL &&
 	    strcmp(cause->stage, "dns") == 0;
+	b->aged = category != NULL && strcmp(category, "message-expired") == 0;
 	b->age = age > 0 ? age / 1000 : INT64_MIN;
 	b->timer = loop_timer_new(w->loop, bouncer_on_timer, b);
 	batch_txn_init(&b->txn);

@@ -121,6 +121,7 @@ queue_free(struct worker *w, struct queue *q)
 	map_release(&q->paused, NULL);
 	retry_forget(q);
 	free(q->last_error);
+	free(q->unlisted);
 	free(q->domain);
 	free(q->name);
 	free(q);

@@ -97,6 +97,7 @@ struct queue {
 	TAILQ_ENTRY(queue) active_entry;
 	enum limit_why limited; /* what kept it from one more connection */
 	struct bouncer *bouncer;
+	char *unlisted;	    /* what is wrong with a suppression list, or NULL */
 	unsigned int asked; /* number of the last request that saw it */
 	bool tried;	    /* a connection failed in this run */
 	int64_t wake;	   /* when it is looked at again (wall s), 0: not set */

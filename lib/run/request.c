@@ -73,7 +73,7 @@ request_hold(struct request *rq, struct work *k, const struct batch_txn *t,
 {
 	(void)rq;
 	(void)t;
-	if (batch_state_held(s->state))
+	if (batch_state_held(s->state) || s->state == BATCH_SUPPRESSED)
 		return (false);
 	batch_set(k->batch, slot,
 	    s->state == BATCH_FRESH ? BATCH_HELD : BATCH_HELD_TRIED,

@@ -16,6 +16,7 @@
 #include "run/route.h"
 #include "run/sess.h"
 #include "run/wal.h"
+#include "run/window.h"
 #include "run/work.h"
 #include "run/worker.h"
 
@@ -121,11 +122,18 @@ result_put(struct worker *w, const struct sess *s, const struct result *x,
 static void
 result_defer(struct worker *w, struct queue *q, struct result *x)
 {
+	const struct batch_header *h = batch_header(x->work->batch);
 	const struct conf_queue *set = queue_set(w, q);
+	int64_t next = retry_rcpt_next(w, set, x->attempts);
+	int64_t window = window_next(x->work, next);
+	bool over;
 
-	if (!x->ours &&
-	    retry_age(w, batch_header(x->work->batch)) >=
-		set->bounce_after / 1000) {
+	x->next = window != -1 ? window : next;
+	over = h->schedule != NULL ?
+	    window == -1 :
+	    retry_age(w, h) >= set->bounce_after / 1000;
+	if (over && !x->ours) {
+		x->next = 0;
 		x->type = "b";
 		x->state = 'b';
 		x->status = "4.4.7";
@@ -134,7 +142,6 @@ result_defer(struct worker *w, struct queue *q, struct result *x)
 	}
 	x->type = "t";
 	x->state = 't';
-	x->next = retry_rcpt_next(w, set, x->attempts);
 }
 
 /* Fill x for a recipient that was tried. */

@@ -429,4 +429,6 @@ sched_why(struct worker *w, struct queue *q, struct buf *ret_text)
 	a = limit_ask(list, SESS_LIMITS, loop_now(w->loop), 1);
 	if (!a.now)
 		buf_adds(ret_text, limit_text(&a, text, sizeof(text)));
+	else if (q->unlisted != NULL)
+		buf_adds(ret_text, q->unlisted);
 }

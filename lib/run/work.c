@@ -21,6 +21,8 @@
 #include "run/result.h"
 #include "run/retry.h"
 #include "run/route.h"
+#include "run/window.h"
+#include "run/suppress.h"
 #include "run/tpl.h"
 #include "run/wal.h"
 #include "run/work.h"
@@ -422,6 +424,8 @@ work_take_from(struct worker *w, struct work *k, const struct work_want *want,
 	struct verr err = VERR_INIT;
 	uint32_t slot[WORK_SLOTS], n, i, first;
 
+	if (!suppress_batch(w, k) || !window_open(w, k))
+		return (false);
 	first = work_find(w, k, want->source, want->own);
 	if (first == k->n)
 		return (false);
@@ -457,6 +461,15 @@ work_room(struct worker *w, struct queue *q)
 	return (false);
 }
 
+/* Has k somebody to send to, now that windows and lists were asked? */
+static bool
+work_ready(struct worker *w, struct work *k)
+{
+	if (suppress_batch(w, k) && window_open(w, k))
+		(void)work_find(w, k, NULL, false);
+	return (!k->drained);
+}
+
 /* Open the first of the plan, if its priority is above this; NULL: none. */
 static struct work *
 work_open_next(struct worker *w, struct queue *q, int above)
@@ -474,7 +487,7 @@ work_open_next(struct worker *w, struct queue *q, int above)
 			&r.name))
 			continue; /* since it was listed */
 		k = work_open(w, q, &r);
-		if (k != NULL && !k->paused)
+		if (k != NULL && !k->paused && work_ready(w, k))
 			return (k);
 		if (k != NULL)
 			work_check(w, k);

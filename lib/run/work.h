@@ -34,11 +34,13 @@ struct work {
 	struct batch *batch;
 	struct id id;
 	int prio;
-	bool forced;	 /* --now: retry times do not count */
-	bool drained;	 /* every recipient has been looked at */
-	bool bad;	 /* damaged: to be set aside */
-	bool fault;	 /* this machine cannot read it just now */
-	bool paused;	 /* its job is */
+	bool forced;		 /* --now: retry times do not count */
+	bool drained;		 /* every recipient has been looked at */
+	bool bad;		 /* damaged: to be set aside */
+	bool fault;		 /* this machine cannot read it just now */
+	bool paused;		 /* its job is */
+	int64_t until;		 /* end of its window; 0: not looked at */
+	unsigned int suppressed; /* supset_gen when it was looked at; 0: not */
 	bool passed;	 /* has nothing for the source that is served now */
 	bool receiving;	 /* its records of reception are not durable yet */
 	bool untouched;	 /* they are still to be written: it stays in new */

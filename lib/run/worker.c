@@ -25,6 +25,7 @@
 #include "run/resolve.h"
 #include "run/route.h"
 #include "run/sched.h"
+#include "run/suppress.h"
 #include "run/work.h"
 #include "run/tpl.h"
 #include "run/worker.h"
@@ -583,6 +584,7 @@ worker_end(struct worker *w)
 	live_remove(w);
 	pause_list_free(w->pauses);
 	tpl_free(w->tpl);
+	suppress_close(w);
 	loop_io_free(w->watch_io);
 	if (w->watch_fd != -1)
 		(void)close(w->watch_fd);

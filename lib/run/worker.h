@@ -32,6 +32,7 @@
 /* Totals of a run, for its last log line. */
 struct resolve;
 struct selection;
+struct suppress;
 
 struct run_count {
 	uint64_t delivered;
@@ -78,7 +79,8 @@ struct worker {
 	struct queue_list hungry;  /* want a new session */
 	struct queue_list lookers; /* want a look-up, and there are too many */
 	struct pause_list *pauses;
-	struct tpl *tpl; /* templates of merges; NULL: none met yet */
+	struct tpl *tpl;	   /* templates of merges; NULL: none met yet */
+	struct suppress *suppress; /* NULL: no batch opened yet */
 
 	unsigned int n_sess; /* sessions that live */
 	unsigned int n_leaving;

@@ -370,7 +370,7 @@ batch_slot(const struct batch *b, uint32_t slot, struct batch_slot *ret_s)
 bool
 batch_state_valid(char state)
 {
-	return (state != '\0' && strchr("-thHdbm", state) != NULL);
+	return (state != '\0' && strchr("-thHsdbm", state) != NULL);
 }
 
 bool

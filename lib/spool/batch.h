@@ -38,6 +38,7 @@ enum batch_state {
 	BATCH_DEFERRED = 't',
 	BATCH_HELD = 'h',	/* held, never tried */
 	BATCH_HELD_TRIED = 'H', /* held after attempts */
+	BATCH_SUPPRESSED = 's', /* at submission: to be bounced unsent */
 	BATCH_DELIVERED = 'd',	/* final */
 	BATCH_BOUNCED = 'b',	/* final: bounced or deleted */
 	BATCH_MOVED = 'm'	/* final here: it is in another batch */
@@ -53,6 +54,7 @@ struct batch_header {
 	const char *source;	 /* `user:www-data` */
 	const char *source_type; /* srcType of accounting */
 	const char *source_mta;	 /* srcMta of accounting */
+	const char *schedule;	 /* mail/schedule.h; NULL: none */
 	const char *content;	 /* id of shared content, NULL: its own */
 	bool merge;		 /* a mail merge: contents are templates */
 	const char *vars;	 /* names of its variables (spool/vars.h) */

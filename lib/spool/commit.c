@@ -204,6 +204,7 @@ key_text(const struct commit *c, const struct commit_key *key, struct buf *b)
 	header_add(b, "queued: ", stamp_name(queued, at));
 	header_add(b,
 	    "due: ", stamp_name(key->due != 0 ? key->due : c->now, at));
+	header_add(b, "schedule: ", key->schedule);
 	header_add(b, "source: ", key->source);
 	header_add(b, "source-type: ", key->source_type);
 	header_add(b, "source-mta: ", key->source_mta);
@@ -300,7 +301,10 @@ rcpt_lines(const struct commit *c, struct buf *b, const struct commit_rcpt *r)
 	char index[16];
 
 	/* the fixed fields are filled in when the batch is written */
-	buf_adds(b, r->held ? "R h" : "R -");
+	buf_addf(b, "R %c",
+	    r->suppressed ? BATCH_SUPPRESSED :
+		r->held	  ? BATCH_HELD :
+			    BATCH_FRESH);
 	buf_add(b, fields, sizeof(fields) - 1);
 	(void)snprintf(index, sizeof(index), " %lu ", (unsigned long)r->index);
 	buf_adds(b, index);

@@ -43,9 +43,10 @@ struct commit_key {
 	const char *source;
 	const char *source_type;
 	const char *source_mta;
-	int prio;	/* 0 to 100 */
-	int64_t due;	/* seconds, UTC; 0: at once */
-	int64_t queued; /* seconds, UTC; 0: the time of commit_new */
+	int prio;	      /* 0 to 100 */
+	int64_t due;	      /* seconds, UTC; 0: at once */
+	int64_t queued;	      /* seconds, UTC; 0: the time of commit_new */
+	const char *schedule; /* mail/schedule.h, as stored; NULL: none */
 };
 
 struct commit_msg {
@@ -67,6 +68,7 @@ struct commit_rcpt {
 	const char *rcpt;   /* as on the wire, without <> */
 	const char *vars;   /* of a merge: spool/vars.h; NULL: no values */
 	bool held;	    /* wait for vmta-queue release */
+	bool suppressed;    /* to be bounced unsent (comes before held) */
 };
 
 /* Never NULL. sp must outlive it. */

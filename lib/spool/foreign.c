@@ -50,6 +50,7 @@ static const struct {
 	{ "state/export", KIND_DIR },
 	{ "state/nochunk", KIND_DIR },
 	{ "state/submit", KIND_DIR },
+	{ "state/suppress", KIND_DIR },
 	{ "state/*", KIND_FILE },
 	{ "state/*/*", KIND_FILE },
 	{ "queue/*/tmp", KIND_DIR },

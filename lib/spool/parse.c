@@ -309,7 +309,8 @@ parse_header_line(struct batch *b, char *line)
 		{ "source-mta", &h->source_mta }, { "content", &h->content },
 		{ "vars", &h->vars }, { "parts", &h->parts },
 		{ "host", &h->host }, { "undefined", &h->undefined },
-		{ "strip", &h->strip }, { "date", &h->date } };
+		{ "strip", &h->strip }, { "date", &h->date },
+		{ "schedule", &h->schedule } };
 	char *value = strstr(line, ": ");
 	int64_t n;
 	size_t i;

@@ -107,7 +107,7 @@ render_seal(struct render *r, int64_t due, int version)
 	for (i = 0; i < r->n_line; i++) {
 		f = r->index.p + r->line[i] + COMMIT_FIELDS_AT;
 		/* the state waits where nothing is hashed: in the offset */
-		r->line[i] = r->line[i] << 1 | (*f == BATCH_HELD);
+		r->line[i] = r->line[i] << 8 | (unsigned char)*f;
 		*f = ' ';
 	}
 	buf_addf(&r->index, "INDEX %016" PRIx64 "\n",
@@ -115,12 +115,10 @@ render_seal(struct render *r, int64_t due, int version)
 	(void)snprintf(fields, sizeof(fields), "- 000 %s %-39s",
 	    stamp_name(due, at), "-");
 	for (i = 0; i < r->n_line; i++) {
-		f = r->index.p + (r->line[i] >> 1) + COMMIT_FIELDS_AT;
+		f = r->index.p + (r->line[i] >> 8) + COMMIT_FIELDS_AT;
 		memcpy(f, fields, COMMIT_FIELDS);
-		if ((r->line[i] & 1) != 0)
-			*f = BATCH_HELD;
-		else
-			all_held = false;
+		*f = (char)(r->line[i] & 0xff);
+		all_held = all_held && *f == BATCH_HELD;
 	}
 	r->name.open = (uint32_t)r->n_line;
 	r->name.due = all_held ? BATCH_DUE_NEVER : due;

@@ -29,6 +29,7 @@ batch_state_word(char state)
 {
 	switch (state) {
 	case BATCH_FRESH:
+	case BATCH_SUPPRESSED: /* until its owner sees it */
 		return ("new");
 	case BATCH_DEFERRED:
 		return ("deferred");

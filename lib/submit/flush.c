@@ -113,6 +113,7 @@ flight_land(struct submit *s, struct verr *err)
 	if (s->flight_rc == 1 && s->warning.code == 0)
 		s->warning = s->flight_err;
 	s->accepted += s->flight.n;
+	s->suppressed += s->flight.suppressed;
 	for (i = 0; i < s->flight.n && s->durable != NULL; i++)
 		s->durable(s->durable_arg, s->flight.note[i].id,
 		    s->flight.note[i].rcpts);

@@ -18,6 +18,7 @@
 #include "base/stamp.h"
 #include "mail/encode.h"
 #include "mail/field.h"
+#include "mail/schedule.h"
 #include "mail/xtext.h"
 #include "submit/header.h"
 #include "submit/impl.h"
@@ -92,6 +93,44 @@ header_envid(struct submit *s, struct submit_env *env)
 	buf_release(&value);
 }
 
+int
+header_windows(const struct submit *s, const char *text, size_t n,
+    struct buf *ret_text, int64_t *due, struct verr *err)
+{
+	int64_t now = sys_now(s->sys);
+	struct schedule w;
+
+	if (schedule_parse(text, n, now, &w, err) == -1)
+		return (-1);
+	*due = schedule_next(&w, *due > now ? *due : now);
+	if (*due == -1)
+		return (verr_set(err, VEX_DATA, "the last window is over"));
+	buf_clear(ret_text);
+	schedule_format(&w, ret_text);
+	return (0);
+}
+
+/* The windows of the submission, or of X-Schedule. */
+static int
+header_schedule(struct submit *s, struct submit_env *env, struct verr *err)
+{
+	struct buf value = BUF_INIT;
+	int rc = 0;
+
+	if (env->schedule != NULL && *env->schedule != '\0')
+		buf_adds(&value, env->schedule);
+	else if (!s->src.process_x_schedule ||
+	    !message_header(&s->msg, "X-Schedule", &value))
+		return (0);
+	rc = header_windows(s, buf_str(&value), value.len, &s->schedule,
+	    &env->due, err);
+	buf_release(&value);
+	if (rc == -1)
+		return (verr_prefix(err, "X-Schedule"));
+	env->schedule = buf_str(&s->schedule);
+	return (0);
+}
+
 /* Received fields: how often has the message been forwarded? */
 static int
 header_hops(const struct submit *s, struct verr *err)
@@ -115,6 +154,8 @@ header_control(struct submit *s, const struct submit_env *env,
 	*ret_env = *env;
 	header_job(s, ret_env);
 	header_envid(s, ret_env);
+	if (header_schedule(s, ret_env, err) == -1)
+		return (-1);
 	return (header_hops(s, err));
 }
 

@@ -5,6 +5,9 @@
 #ifndef VMTA_SUBMIT_HEADER_H
 #define VMTA_SUBMIT_HEADER_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -19,12 +22,20 @@ struct target;
 const char **header_strip(const struct submit *s);
 
 /*
- * After message_end: job and envelope id as the header gives them, where env
- * does not and the source may; loops. ret_env is a copy of env that points
- * into s. 0 or -1 (VEX_DATA).
+ * After message_end: job, envelope id and windows as the header gives them,
+ * where env does not and the source may; loops. ret_env is a copy of env that
+ * points into s. 0 or -1 (VEX_DATA).
  */
 int header_control(struct submit *s, const struct submit_env *env,
     struct submit_env *ret_env, struct verr *err);
+
+/*
+ * Windows as a person writes them: to ret_text (replaced) as they are stored,
+ * and the first second from *due (or now, if that is later) on that is inside
+ * to *due. 0; -1 (VEX_DATA): none, or all of them are over.
+ */
+int header_windows(const struct submit *s, const char *text, size_t n,
+    struct buf *ret_text, int64_t *due, struct verr *err);
 
 /*
  * Append the fields that stand before the message as it goes to t. 0, or -1

@@ -20,6 +20,7 @@ struct rcpt {
 	size_t smtp, domain, notify, orcpt;
 	uint32_t index; /* rcptIndex */
 	int prio;
+	bool suppressed;
 	struct target target;
 	size_t content; /* which of the message's contents it gets */
 };
@@ -34,8 +35,9 @@ struct note {
 struct load {
 	struct commit *c; /* NULL: none */
 	struct note *note;
-	size_t n, cap;	  /* messages */
-	struct map share; /* `POOL DOMAIN` -> struct share */
+	size_t n, cap;	     /* messages */
+	uint64_t suppressed; /* recipients */
+	struct map share;    /* `POOL DOMAIN` -> struct share */
 };
 
 /* The member that gets a domain's next recipients. */
@@ -74,7 +76,7 @@ struct submit {
 	struct id id;
 	char date[64];
 	struct buf msgid; /* of Message-ID */
-	struct buf job, envid;
+	struct buf job, envid, schedule;
 	struct message msg;
 	struct rcpt *rcpt;
 	size_t n_rcpt, cap_rcpt;
@@ -93,6 +95,8 @@ struct submit {
 	struct verr warning; /* code != 0: of a commit that is accepted */
 	struct verr broken;  /* code != 0: the submission is broken off */
 	uint64_t accepted, rejected;
+	uint64_t suppressed;   /* recipients that are durable */
+	struct supset *supset; /* NULL: not asked yet */
 	void (*durable)(void *arg, const char *id, size_t rcpts);
 	void *durable_arg;
 };
@@ -111,6 +115,13 @@ const char *route_member(const struct submit *s, const struct conf_pool *p,
     uint64_t k);
 /* The member of a pool whose turn is number k. */
 const struct conf_member *route_turn(const struct conf_pool *p, uint64_t k);
+
+/*
+ * Is a recipient on one of the source's suppression lists? A list that cannot
+ * be read says nothing: the mail's owner will wait for it. 1, 0 or -1: the
+ * spool is not there.
+ */
+int submit_is_suppressed(struct submit *s, const char *smtp, struct verr *err);
 
 /* Open the spool unless it is. 0 or -1. */
 int submit_spool(struct submit *s, struct verr *err);

@@ -9,6 +9,8 @@
 #include "spool/batch.h"
 #include "submit/header.h"
 #include "submit/impl.h"
+#include "submit/rewrite.h"
+#include "submit/unsub.h"
 
 /* Does the recipient wait for its release? */
 static bool
@@ -37,26 +39,29 @@ msg_flags(const struct message_facts *f)
 }
 
 /*
- * The message as it goes to t, in the open commit. The last one takes the
- * text over.
+ * The message as it goes to r and those like him, in the open commit. The last
+ * one takes the text over.
  */
 static int
 content_add(struct submit *s, const struct submit_env *env,
-    const struct target *t, bool last, struct content *ret_c, struct verr *err)
+    const struct rcpt *r, bool last, struct content *ret_c, struct verr *err)
 {
+	const struct target *t = &r->target;
 	struct message_facts f = s->msg.facts;
 	struct buf text = BUF_INIT;
-	size_t added;
+	size_t added, header;
 
 	if (header_added(s, env, t, &text, err) == -1) {
 		buf_release(&text);
 		return (-1);
 	}
+	unsub_added(s, env, r, &text);
 	added = text.len;
-	if (added > 0 || !last)
+	header = s->msg.header_len + added;
+	if (added > 0 || !last || rewrite_has_from(t))
 		buf_add(&text, buf_str(&s->msg.text), s->msg.text.len);
-	if (added > 0)
-		message_scan(text.p, text.len, s->msg.header_len + added, &f);
+	if (rewrite_from(t, &text, &header) || added > 0)
+		message_scan(text.p, text.len, header, &f);
 	ret_c->target = *t;
 	ret_c->m = (struct commit_msg) {
 		.msgid = s->id.s,
@@ -71,48 +76,47 @@ content_add(struct submit *s, const struct submit_env *env,
 	return (0);
 }
 
-/* Contents for all targets of the recipients; caller frees. 0 or -1. */
+/*
+ * Contents for all targets of the recipients, or for each of these; caller
+ * frees. 0 or -1.
+ */
 static int
 contents_add(struct submit *s, const struct submit_env *env,
     struct content **ret_c, size_t *ret_n, struct verr *err)
 {
-	struct target *t = xcalloc(s->n_rcpt, sizeof(*t));
+	const struct rcpt **r = xcalloc(s->n_rcpt, sizeof(*r));
+	bool each = unsub_each(s);
 	size_t i, k, n = 0;
 	int rc = 0;
 
 	for (i = 0; i < s->n_rcpt; i++) {
-		for (k = 0; k < n; k++)
-			if (t[k].vmta == s->rcpt[i].target.vmta &&
-			    t[k].pool == s->rcpt[i].target.pool)
+		for (k = each ? n : 0; k < n; k++)
+			if (r[k]->target.vmta == s->rcpt[i].target.vmta &&
+			    r[k]->target.pool == s->rcpt[i].target.pool)
 				break;
 		if (k == n)
-			t[n++] = s->rcpt[i].target;
+			r[n++] = &s->rcpt[i];
 		s->rcpt[i].content = k;
 	}
 	*ret_c = xcalloc(n, sizeof(**ret_c));
 	*ret_n = n;
 	for (k = 0; k < n && rc == 0; k++)
-		rc = content_add(s, env, &t[k], k + 1 == n, &(*ret_c)[k], err);
-	free(t);
+		rc = content_add(s, env, r[k], k + 1 == n, &(*ret_c)[k], err);
+	free(r);
 	return (rc);
 }
 
-/* The sender of a recipient's mail; sender is room for one that is made. */
+/* The sender of a recipient's mail; room for one that is made. */
 static int
 rcpt_sender(const struct submit *s, const struct submit_env *env,
-    const char *rcpt, struct buf *sender, struct commit_msg *m,
+    const struct rcpt *r, struct buf *room, struct commit_msg *m,
     struct verr *err)
 {
-	const struct addr *from = env->from != NULL ? env->from : &s->self;
 	const char *p;
 
-	m->sender = from->smtp;
-	if ((env->verp || s->src.verp_default) && !addr_is_null(from)) {
-		buf_clear(sender);
-		if (header_verp(from->smtp, rcpt, sender, err) == -1)
-			return (-1);
-		m->sender = buf_str(sender);
-	}
+	if (rewrite_sender(s, env, &r->target, s->text.p + r->smtp, room,
+		&m->sender, err) == -1)
+		return (-1);
 	for (p = m->sender; *p != '\0'; p++)
 		if ((unsigned char)*p >= 0x80)
 			m->flags |= BATCH_UTF8_SENDER;
@@ -132,10 +136,11 @@ load_rcpt(struct submit *s, const struct submit_env *env, const struct rcpt *r,
 		.notify = text + r->notify,
 		.orcpt = text + r->orcpt,
 		.held = rcpt_held(env, text + r->smtp),
+		.suppressed = r->suppressed,
 	};
 
-	if (rcpt_sender(s, env, to.rcpt, sender, &m, err) == -1) {
-		err->code = VEX_SOFTWARE; /* check_verp has seen it */
+	if (rcpt_sender(s, env, r, sender, &m, err) == -1) {
+		err->code = VEX_SOFTWARE; /* check_senders has seen it */
 		return (-1);
 	}
 	key->domain = text + r->domain;
@@ -144,6 +149,7 @@ load_rcpt(struct submit *s, const struct submit_env *env, const struct rcpt *r,
 	key->vmta = route_vmta(s, &r->target, key->domain, err);
 	if (key->vmta == NULL)
 		return (-1);
+	s->open.suppressed += r->suppressed;
 	if (commit_rcpt(s->open.c, key, &m, &to, err) == 0)
 		return (0);
 	/* it was checked: the commit is no longer whole */
@@ -160,6 +166,7 @@ load_message(struct submit *s, const struct submit_env *env, struct verr *err)
 		.source_type = s->source_type,
 		.source_mta = s->source_mta,
 		.due = env->due > sys_now(s->sys) ? env->due : 0,
+		.schedule = env->schedule,
 	};
 	struct content *c = NULL;
 	struct buf sender = BUF_INIT;

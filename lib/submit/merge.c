@@ -18,6 +18,8 @@
 #include "spool/vars.h"
 #include "submit/header.h"
 #include "submit/merge_impl.h"
+#include "submit/rewrite.h"
+#include "submit/unsub.h"
 
 /* Selections of parts that are kept parsed. */
 #define MERGE_CHOSEN_MAX 64
@@ -48,13 +50,12 @@ submit_merge_new(struct submit *s, const struct submit_merge_opts *opts)
 	m->opts.env.vmta = m->vmta = copy(opts->env.vmta);
 	m->opts.env.job = m->job = copy(opts->env.job);
 	m->opts.env.envid = m->envid = copy(opts->env.envid);
+	m->opts.env.schedule = m->schedule = copy(opts->env.schedule);
 	if (opts->env.from != NULL) {
 		m->from = *opts->env.from;
 		m->opts.env.from = &m->from;
 	}
 	m->now = sys_now(s->sys);
-	(void)stamp_acct(opts->env.due > m->now ? opts->env.due : m->now,
-	    m->due);
 	map_init(&m->chosen);
 	map_init(&m->contents);
 	return (m);
@@ -101,6 +102,7 @@ submit_merge_free(struct submit_merge *m)
 	free(m->vmta);
 	free(m->job);
 	free(m->envid);
+	free(m->schedule);
 	free(m);
 }
 
@@ -183,6 +185,19 @@ submit_merge_part(struct submit_merge *m, unsigned int number, const char *p,
 	return (0);
 }
 
+/* The first part, alone in base, has the header: add what is templates'. */
+static void
+template_first(struct submit_merge *m)
+{
+	struct buf b = BUF_INIT;
+
+	unsub_template(m->s, buf_str(&m->base),
+	    message_header_len(buf_str(&m->base), m->base.len), &b);
+	buf_add(&b, m->base.p, m->base.len);
+	buf_release(&m->base);
+	m->base = b;
+}
+
 /* What is stored of parts, and the message that all of them are. */
 static int
 template_parts(struct submit_merge *m, struct verr *err)
@@ -198,6 +213,8 @@ template_parts(struct submit_merge *m, struct verr *err)
 		if (mergeparts_store(buf_str(&m->part[i]), m->part[i].len,
 			&m->base, err) == -1)
 			return (-1);
+		if (i == 0)
+			template_first(m);
 		buf_addf(&m->lengths, "%s%zu", i > 0 ? "," : "",
 		    m->base.len - before);
 	}
@@ -223,13 +240,18 @@ template_end(struct submit_merge *m, struct verr *err)
 		return (-1);
 	replace(&m->job, env.job);
 	replace(&m->envid, env.envid);
+	replace(&m->schedule, env.schedule);
 	m->opts.env.job = m->job;
 	m->opts.env.envid = m->envid;
+	m->opts.env.schedule = m->schedule;
+	m->opts.env.due = env.due;
+	(void)stamp_acct(env.due > m->now ? env.due : m->now, m->due);
 	if (s->msg.text.len >= UINT32_MAX / 2)
 		return (verr_set(err, VEX_DATA, "template over 2 GiB"));
 	if (m->n_part > 0)
 		return (0);
 	m->how = (struct mergeparts) { .lengths = NULL };
+	unsub_template(s, buf_str(&s->msg.text), s->msg.header_len, &m->base);
 	buf_add(&m->base, buf_str(&s->msg.text), s->msg.text.len);
 	return (merge_parse(buf_str(&m->base), m->base.len, &m->whole, err));
 }
@@ -329,6 +351,11 @@ merge_content(struct submit_merge *m, const struct target *t, const char *job,
 		rc = verr_set(err, VEX_DATA,
 		    "more than %d VirtualMTAs or jobs in one merge",
 		    MERGE_CONTENTS);
+	else if (*ret_n == 0 && rewrite_has_from(t))
+		rc = verr_set(err, VEX_DATA,
+		    "rewrite-list of %s changes From, which merges do not "
+		    "serve",
+		    target_name(t));
 	else if (*ret_n == 0)
 		rc = header_added(m->s, &env, t, &text, err);
 	if (rc == 0 && *ret_n == 0) {
@@ -374,8 +401,9 @@ column_reserved(struct submit_merge *m, struct column *c, const char *name,
 	size_t i;
 
 	c->reserved = merge_reserved(name, strlen(name));
-	if (c->reserved == -1 || c->reserved == MERGE_TO ||
-	    c->reserved == MERGE_DATE || c->reserved == MERGE_MSGID)
+	if (c->reserved == -1 || c->reserved >= MERGE_NAMES ||
+	    c->reserved == MERGE_TO || c->reserved == MERGE_DATE ||
+	    c->reserved == MERGE_MSGID)
 		return (verr_set(err, VEX_DATA, "no column can be named %.70s",
 		    name));
 	for (i = 0; &m->column[i] != c; i++)
@@ -476,6 +504,12 @@ uint64_t
 submit_merge_rejected(const struct submit_merge *m)
 {
 	return (m->rejected);
+}
+
+uint64_t
+submit_merge_suppressed(const struct submit_merge *m)
+{
+	return (m->suppressed);
 }
 
 uint64_t

@@ -79,5 +79,7 @@ int submit_merge_finish(struct submit_merge *m, struct verr *err);
 uint64_t submit_merge_accepted(const struct submit_merge *m);
 uint64_t submit_merge_rejected(const struct submit_merge *m);
 uint64_t submit_merge_duplicates(const struct submit_merge *m);
+/* Of the durable ones: on a suppression list. */
+uint64_t submit_merge_suppressed(const struct submit_merge *m);
 
 #endif

@@ -21,6 +21,7 @@ struct submit_merge {
 	struct submit *s;
 	struct submit_merge_opts opts;
 	char *vmta, *job, *envid; /* what opts.env points to */
+	char *schedule;
 	struct addr from;
 
 	/* the template; s->msg is it, or all of its parts */
@@ -62,7 +63,7 @@ struct submit_merge {
 	uint32_t index;
 	bool skip; /* an earlier call has taken it */
 	struct rows *rows;
-	uint64_t accepted, rejected, duplicates;
+	uint64_t accepted, rejected, duplicates, suppressed;
 	bool done;
 	struct buf text, vars, sender; /* of the row at hand */
 };

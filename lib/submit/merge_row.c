@@ -17,6 +17,7 @@
 #include "submit/alias.h"
 #include "submit/header.h"
 #include "submit/merge_impl.h"
+#include "submit/rewrite.h"
 
 /* What holds for a row. */
 struct rowenv {
@@ -26,8 +27,8 @@ struct rowenv {
 	int prio;
 	struct addr from, alias;
 	const char *rcpt, *domain;
-	const char *sender;		/* with VERP */
-	size_t vmta, job, envid, parts; /* places in m->text */
+	const char *sender;			  /* with VERP */
+	size_t vmta, job, envid, parts, schedule; /* places in m->text */
 	size_t content;
 };
 
@@ -58,6 +59,24 @@ reserved_add(struct submit_merge *m, const struct merge_value *v,
 	return (0);
 }
 
+/* Windows, of this row alone. */
+static int
+reserved_windows(struct submit_merge *m, struct rowenv *e, size_t at,
+    struct verr *err)
+{
+	struct buf text = BUF_INIT;
+	const char *p = m->text.p + at;
+	int rc;
+
+	e->env.due = 0;
+	rc = header_windows(m->s, p, strlen(p), &text, &e->env.due, err);
+	e->schedule = m->text.len;
+	buf_adds(&m->text, buf_str(&text));
+	buf_addc(&m->text, '\0');
+	buf_release(&text);
+	return (rc);
+}
+
 /* A number or a time. */
 static int
 reserved_number(const struct submit_merge *m, struct rowenv *e, int reserved,
@@ -68,6 +87,7 @@ reserved_number(const struct submit_merge *m, struct rowenv *e, int reserved,
 	if (reserved == MERGE_SCHEDULE) {
 		if (stamp_parse(text, m->now, &e->env.due) == -1)
 			return (verr_set(err, VEX_DATA, "not a time"));
+		e->env.schedule = NULL; /* that of the others is not his */
 		return (0);
 	}
 	if (unit_int(text, &n) == -1 || n > 100)
@@ -108,6 +128,10 @@ reserved_value(struct submit_merge *m, struct rowenv *e, int reserved,
 	case MERGE_PARTS:
 		e->parts = at;
 		return (0);
+	case MERGE_SCHEDULE:
+		if (memchr(v->p, '/', v->n) != NULL)
+			return (reserved_windows(m, e, at, err));
+		return (reserved_number(m, e, reserved, m->text.p + at, err));
 	default:
 		return (reserved_number(m, e, reserved, m->text.p + at, err));
 	}
@@ -122,7 +146,7 @@ row_env(struct submit_merge *m, const struct merge_value *value,
 	size_t i;
 
 	e->own = false;
-	e->vmta = e->job = e->envid = e->parts = 0;
+	e->vmta = e->job = e->envid = e->parts = e->schedule = 0;
 	e->env = m->opts.env;
 	buf_clear(&m->text);
 	buf_addc(&m->text, '\0');
@@ -138,6 +162,8 @@ row_env(struct submit_merge *m, const struct merge_value *value,
 		e->env.job = m->text.p + e->job;
 	if (e->envid != 0)
 		e->env.envid = m->text.p + e->envid;
+	if (e->schedule != 0)
+		e->env.schedule = m->text.p + e->schedule;
 	return (e->own ? submit_env_ok(m->s, &e->env, err) : 0);
 }
 
@@ -192,14 +218,10 @@ row_address(struct submit_merge *m, struct rowenv *e, struct verr *err)
 	}
 	if (!spool_domain_valid(e->domain))
 		return (verr_set(err, VEX_DATA, "bad recipient domain"));
-	e->sender = from->smtp;
-	if ((!e->env.verp && !m->s->src.verp_default) || addr_is_null(from))
-		return (0);
-	buf_clear(&m->sender);
-	if (header_verp(from->smtp, e->rcpt, &m->sender, err) == -1)
+	if (rewrite_sender(m->s, &e->env, &e->target, e->rcpt, &m->sender,
+		&e->sender, err) == -1)
 		return (-1);
-	e->sender = m->sender.p;
-	e->own = true;
+	e->own = e->own || e->sender != from->smtp;
 	return (0);
 }
 
@@ -331,8 +353,8 @@ row_hash(struct submit_merge *m, struct row *row)
 	if (!row->own)
 		return;
 	buf_clear(&m->vars);
-	buf_addf(&m->vars, "%s\n%s\n%d\n%lld\n%s", row->target, row->job,
-	    (int)row->prio, (long long)row->due, domain);
+	buf_addf(&m->vars, "%s\n%s\n%d\n%lld\n%s\n%s", row->target, row->job,
+	    (int)row->prio, (long long)row->due, row->schedule, domain);
 	row->key = map_hash(m->vars.p, m->vars.len);
 	buf_clear(&m->vars);
 	buf_addf(&m->vars, "%lu\n%s\n%s\n%s", (unsigned long)row->content,
@@ -371,9 +393,14 @@ row_keep(struct submit_merge *m, const struct submit_rcpt *r,
 		.job = e->env.job != NULL ? e->env.job : "",
 		.sender = e->sender,
 		.envid = e->env.envid != NULL ? e->env.envid : "",
-		.parts = m->text.p + e->parts };
+		.parts = m->text.p + e->parts,
+		.schedule = e->env.schedule != NULL ? e->env.schedule : "" };
 	size_t i;
+	int rc = submit_is_suppressed(m->s, e->rcpt, err);
 
+	if (rc == -1)
+		return (-1);
+	row.suppressed = rc == 1;
 	row_hash(m, &row);
 	buf_clear(&m->vars);
 	for (i = 0; i < m->n_name; i++)

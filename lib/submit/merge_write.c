@@ -251,6 +251,7 @@ write_row(struct writer *w, const struct ref *r, struct verr *err)
 		.source = m->s->source,
 		.source_type = m->s->source_type,
 		.source_mta = m->s->source_mta,
+		.schedule = env->schedule,
 		.queued = m->now };
 	struct commit_msg msg = { .msgid = m->id.s,
 		.ret = env->ret,
@@ -271,6 +272,7 @@ write_row(struct writer *w, const struct ref *r, struct verr *err)
 		    row.rcpt + row.domain);
 	if (row.own) {
 		key.job = row.job;
+		key.schedule = row.schedule;
 		msg.envid = row.envid;
 		msg.parts = row.parts;
 		msg.sender = row.sender;
@@ -283,6 +285,8 @@ write_row(struct writer *w, const struct ref *r, struct verr *err)
 	key.due = row.due;
 	key.domain = row.rcpt + row.domain;
 	to.held = row.held;
+	to.suppressed = row.suppressed;
+	w->m->suppressed += row.suppressed;
 	to.rcpt = row.rcpt;
 	to.vars = row.vars;
 	to.notify = row.notify;

@@ -12,6 +12,8 @@
 #include "submit/alias.h"
 #include "submit/header.h"
 #include "submit/impl.h"
+#include "submit/rewrite.h"
+#include "submit/unsub.h"
 
 void
 submit_drop(struct submit *s)
@@ -288,21 +290,17 @@ copy_rcpts(struct submit *s, struct verr *err)
 
 /* Can each recipient's sender be made? Better now than in mid-commit. */
 static int
-check_verp(struct submit *s, const struct submit_env *env, struct verr *err)
+check_senders(struct submit *s, const struct submit_env *env, struct verr *err)
 {
-	const struct addr *from = env->from != NULL ? env->from : &s->self;
-	struct buf sender = BUF_INIT;
+	struct buf room = BUF_INIT;
+	const char *sender;
 	size_t i;
 	int rc = 0;
 
-	if ((!env->verp && !s->src.verp_default) || addr_is_null(from))
-		return (0);
-	for (i = 0; i < s->n_rcpt && rc == 0; i++) {
-		buf_clear(&sender);
-		rc = header_verp(from->smtp, s->text.p + s->rcpt[i].smtp,
-		    &sender, err);
-	}
-	buf_release(&sender);
+	for (i = 0; i < s->n_rcpt && rc == 0; i++)
+		rc = rewrite_sender(s, env, &s->rcpt[i].target,
+		    s->text.p + s->rcpt[i].smtp, &room, &sender, err);
+	buf_release(&room);
 	return (rc);
 }
 
@@ -397,6 +395,35 @@ alias_rcpts(struct submit *s, struct verr *err)
 	return (0);
 }
 
+/* Fields of their own make a copy for each recipient: not too many. */
+static int
+check_copies(const struct submit *s, struct verr *err)
+{
+	if (!unsub_each(s) ||
+	    s->n_rcpt <= SUBMIT_COPIES_BYTES / (s->msg.text.len + 1))
+		return (0);
+	return (verr_set(err, VEX_DATA,
+	    "add-list-unsubscribe: %zu copies of %zu octets are too much for "
+	    "one message: use a mail merge",
+	    s->n_rcpt, s->msg.text.len));
+}
+
+/* Who is on a suppression list? */
+static int
+suppress_rcpts(struct submit *s, struct verr *err)
+{
+	size_t i;
+	int rc;
+
+	for (i = 0; i < s->n_rcpt; i++) {
+		rc = submit_is_suppressed(s, s->text.p + s->rcpt[i].smtp, err);
+		if (rc == -1)
+			return (-1);
+		s->rcpt[i].suppressed = rc == 1;
+	}
+	return (0);
+}
+
 int
 submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 {
@@ -408,7 +435,8 @@ submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 	    check_env(s, env, err) == -1 ||
 	    (n == 0 && verr_set(err, VEX_DATA, "no recipients") == -1) ||
 	    copy_rcpts(s, err) == -1 || select_rcpts(s, env, err) == -1 ||
-	    alias_rcpts(s, err) == -1 || check_verp(s, env, err) == -1)
+	    alias_rcpts(s, err) == -1 || check_senders(s, env, err) == -1 ||
+	    check_copies(s, err) == -1 || suppress_rcpts(s, err) == -1)
 		return (submit_refuse(s, err));
 	return (end_accepted(s, env, n, err));
 }

@@ -30,7 +30,7 @@ struct head {
 	int64_t due;
 	uint16_t domain, content;
 	uint8_t prio;
-	uint8_t own, held;
+	uint8_t own, held, suppressed;
 };
 
 struct extent {
@@ -178,7 +178,8 @@ rows_add(struct rows *r, const struct row *row, struct verr *err)
 		.content = row->content,
 		.prio = row->prio,
 		.own = row->own,
-		.held = row->held };
+		.held = row->held,
+		.suppressed = row->suppressed };
 	size_t from = b->mem.len;
 
 	buf_add(&b->mem, &h, sizeof(h));
@@ -192,6 +193,7 @@ rows_add(struct rows *r, const struct row *row, struct verr *err)
 		text_add(&b->mem, row->sender);
 		text_add(&b->mem, row->envid);
 		text_add(&b->mem, row->parts);
+		text_add(&b->mem, row->schedule);
 	}
 	h.size = (uint32_t)(b->mem.len - from);
 	memcpy(b->mem.p + from, &h.size, sizeof(h.size));
@@ -300,6 +302,7 @@ rows_at(struct rows *r, uint64_t *at, struct row *ret_row, struct verr *err)
 	*ret_row = (struct row) { .index = h.index,
 		.own = h.own != 0,
 		.held = h.held != 0,
+		.suppressed = h.suppressed != 0,
 		.content = h.content,
 		.prio = h.prio,
 		.domain = h.domain,
@@ -317,6 +320,7 @@ rows_at(struct rows *r, uint64_t *at, struct row *ret_row, struct verr *err)
 		ret_row->sender = text_next(&p);
 		ret_row->envid = text_next(&p);
 		ret_row->parts = text_next(&p);
+		ret_row->schedule = text_next(&p);
 	}
 	*at += h.size;
 	return (0);

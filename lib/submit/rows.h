@@ -18,9 +18,10 @@ struct spool;
 
 /* A recipient; texts are never NULL. */
 struct row {
-	uint32_t index; /* rcptIndex */
-	bool own;	/* target to parts are its own, else those of all */
-	bool held;	/* it waits for vmta-queue release */
+	uint32_t index;	 /* rcptIndex */
+	bool own;	 /* target to parts are its own, else those of all */
+	bool held;	 /* it waits for vmta-queue release */
+	bool suppressed; /* it is on a suppression list */
 	uint8_t prio;
 	uint16_t domain;  /* where it begins in rcpt */
 	uint16_t content; /* number of its content */
@@ -37,6 +38,7 @@ struct row {
 	const char *sender;
 	const char *envid; /* xtext */
 	const char *parts;
+	const char *schedule; /* windows, as stored */
 };
 
 struct rows;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "spool/supset.h"
 #include "submit/alias.h"
 #include "submit/header.h"
 #include "submit/impl.h"
@@ -74,6 +75,7 @@ submit_close(struct submit *s)
 	load_release(&s->open);
 	if (s->lock_fd != -1)
 		(void)close(s->lock_fd);
+	supset_free(s->supset);
 	spool_close(s->sp);
 	selector_free(s->sel);
 	conf_unref(s->conf);
@@ -83,6 +85,7 @@ submit_close(struct submit *s)
 	buf_release(&s->job);
 	buf_release(&s->envid);
 	print_close(&s->print);
+	buf_release(&s->schedule);
 	free(s->strip);
 	free(s->rcpt);
 	free(s->source);
@@ -175,4 +178,26 @@ uint64_t
 submit_rejected(const struct submit *s)
 {
 	return (s->rejected);
+}
+
+int
+submit_is_suppressed(struct submit *s, const char *smtp, struct verr *err)
+{
+	struct verr unknown = VERR_INIT;
+	const char *list;
+
+	if (s->src.suppression_lists.n == 0)
+		return (0);
+	if (submit_spool(s, err) == -1)
+		return (-1);
+	if (s->supset == NULL)
+		s->supset = supset_new(s->sp);
+	return (supset_find(s->supset, &s->src.suppression_lists, smtp, &list,
+		    &unknown) == 1);
+}
+
+uint64_t
+submit_suppressed(const struct submit *s)
+{
+	return (s->suppressed);
 }

@@ -36,6 +36,7 @@ struct map;
 /* A commit is cut at so many messages or octets. */
 #define SUBMIT_COMMIT_MSGS 256
 #define SUBMIT_COMMIT_BYTES (8u * 1024 * 1024)
+#define SUBMIT_COPIES_BYTES (64u * 1024 * 1024) /* of one message */
 #define SUBMIT_COMMIT_RCPTS 20000
 /* Recipients of a domain that one member of a pool gets in a row. */
 #define SUBMIT_POOL_SHARE 64
@@ -64,7 +65,8 @@ struct submit_env {
 	char ret;	   /* 'F', 'H'; 0: not given */
 	int prio;	   /* 0 to 100; -1: not given */
 	int64_t due;	   /* seconds, UTC; 0: at once */
-	bool add_from;	   /* add From where it is absent, */
+	const char *schedule;  /* windows (mail/schedule.h); NULL or "": none */
+	bool add_from;	       /* add From where it is absent, */
 	const char *full_name; /* with this name; NULL: none */
 	bool verp;	       /* a sender address for each recipient */
 	bool hold;	       /* it waits for vmta-queue release, */
@@ -196,5 +198,10 @@ bool submit_broken(const struct submit *s);
 /* Messages that are durable (skipped ones included), and were refused. */
 uint64_t submit_accepted(const struct submit *s);
 uint64_t submit_rejected(const struct submit *s);
+/*
+ * Recipients of durable messages that are on a suppression list: they get a
+ * record, and no mail.
+ */
+uint64_t submit_suppressed(const struct submit *s);
 
 #endif
