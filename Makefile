@@ -18,6 +18,7 @@
 # too.
 #
 #	lib/LAYER/*.c		-> build/V/libvmta.a
+#	lib/api/*.c		-> build/V/lib/libvmta-submit.{a,so.0}
 #	bin/TOOL.c bin/TOOL-*.c	-> build/V/bin/TOOL
 #	t/unit/X.c		-> build/V/t/unit/X	(cmocka, TAP)
 #	t/crash/X.c		-> build/V/t/crash/X	(the same)
@@ -88,7 +89,11 @@ TEST_LIBS := -lcmocka
 
 # What there is ---------------------------------------------------------------
 
-LIB_SRC := $(sort $(wildcard lib/*/*.c))
+API_SRC := $(sort $(wildcard lib/api/*.c))
+API_OBJ := $(API_SRC:%.c=$B/obj/%.o)
+API_NAME := libvmta-submit.so.0
+API := $B/lib/$(API_NAME) $B/lib/libvmta-submit.so $B/lib/libvmta-submit.a
+LIB_SRC := $(filter-out $(API_SRC),$(sort $(wildcard lib/*/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$B/obj/%.o)
 LIB := $B/libvmta.a
 
@@ -111,12 +116,13 @@ C_FILES = $(sort $(wildcard lib/*/*.[ch] bin/*.[ch] t/*/*.[ch] \
 
 # Building --------------------------------------------------------------------
 
-.PHONY: all lib tools units helpers fuzzers test-programs
-all: tools
+.PHONY: all lib api tools units helpers fuzzers test-programs
+all: tools api
 ifneq ($(filter release clang,$V),)
-all: $(TOOLS:%=bin/%)
+all: $(TOOLS:%=bin/%) $(API:$B/%=%)
 endif
 lib: $(LIB)
+api: $(API)
 tools: $(TOOLS:%=$B/bin/%)
 units: $(UNIT)
 helpers: $(HELPERS)
@@ -144,6 +150,28 @@ $(LIB): $(LIB_OBJ) $B/lib.list
 ifneq ($(strip $(LIB_SRC)),$(strip $(file <$B/lib.list)))
 $(file >$B/lib.list,$(LIB_SRC))
 endif
+
+# The public library: of its own objects and the C library alone, found by
+# where it lies (../bin), or else by PREFIX.
+$(API_OBJ): ALL_CFLAGS := $(ALL_CFLAGS:-fPIE=-fPIC) -fvisibility=hidden
+$(API_OBJ): ALL_CPPFLAGS += -DVMTA_PREFIX='"$(PREFIX)"'
+$B/lib/$(API_NAME): $(API_OBJ) lib/api/vmta-submit.map
+	$(if $(VERBOSE),,@echo "  LINK  $@")
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL_CFLAGS:-fPIE=-fPIC) $(filter-out -pie,$(ALL_LDFLAGS)) \
+	    -shared -Wl,-soname,$(API_NAME) \
+	    -Wl,--version-script,lib/api/vmta-submit.map \
+	    -o $@ $(API_OBJ)
+$B/lib/libvmta-submit.so: $B/lib/$(API_NAME)
+	$Qln -sf $(API_NAME) $@
+# One object, in which only vmta_* can be seen.
+$B/lib/libvmta-submit.a: $(API_OBJ)
+	$(if $(VERBOSE),,@echo "  AR    $@")
+	@mkdir -p $(@D)
+	$Qrm -f $@ && ld -r -o $@.o $(API_OBJ) && \
+	    objcopy --localize-hidden $@.o && ar rcs $@ $@.o && rm $@.o
+lib/libvmta-submit%: $B/lib/libvmta-submit%
+	$Qcp -Pf $< $@
 
 define link
 $(if $(VERBOSE),,@echo "  LINK  $@")
@@ -281,4 +309,5 @@ dist:
 	    HEAD
 
 clean:
-	rm -rf $(filter-out build/peers,$(wildcard build/*)) $(TOOLS:%=bin/%)
+	rm -rf $(filter-out build/peers,$(wildcard build/*)) $(TOOLS:%=bin/%) \
+	    $(API:$B/%=%)

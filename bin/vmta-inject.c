@@ -40,7 +40,8 @@ enum {
 	O_EMAIL,
 	O_DEDUPE,
 	O_UNDEFINED,
-	O_PREVIEW
+	O_PREVIEW,
+	O_SERVE
 };
 
 static const struct cli_opt inject_opts[] = {
@@ -73,6 +74,8 @@ static const struct cli_opt inject_opts[] = {
 	{ "all-or-nothing", 0, NULL, "of a stream or a list all, or nothing",
 	    O_ALL },
 	{ "rejects", 0, "FILE", "what of it was refused, and why", O_REJECTS },
+	{ "serve", 0, NULL, "speak with libvmta-submit, which runs it",
+	    O_SERVE },
 	CLI_END
 };
 
@@ -184,6 +187,9 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 	case O_REJECTS:
 		j->rejects = arg;
 		break;
+	case O_SERVE:
+		j->serve = true;
+		break;
 	case O_MERGE:
 		j->merge = arg;
 		break;
@@ -210,6 +216,10 @@ inject_usage(const struct inject *j, struct verr *err)
 	if (j->merge != NULL && (j->bsmtp || j->from_header || j->nrest > 0))
 		return (verr_set(err, VEX_USAGE,
 		    "--bsmtp, -t and recipients do not go with --merge"));
+	if (j->serve &&
+	    (j->bsmtp || j->merge != NULL || j->from_header || j->nrest > 0))
+		return (verr_set(err, VEX_USAGE,
+		    "--serve takes nothing beside --config"));
 	if (!j->bsmtp && j->merge == NULL &&
 	    (j->all_or_nothing || j->rejects != NULL))
 		return (verr_set(err, VEX_USAGE,
@@ -303,6 +313,14 @@ inject_message(struct inject *j, struct submit *s, struct verr *err)
 	return (submit_finish(s, err));
 }
 
+/* Nothing can be submitted, because of err; the exit code. */
+static int
+inject_fail(const struct inject *j, const struct cli *cli,
+    const struct verr *err)
+{
+	return (j->serve ? inject_serve_fail(err) : cli_fail(cli, err));
+}
+
 /* Submit as told; the exit code. */
 static int
 inject_submit(struct inject *j, struct submit *s, const struct conf *c,
@@ -319,7 +337,9 @@ inject_submit(struct inject *j, struct submit *s, const struct conf *c,
 		j->env.seeds = &j->seeds;
 	if (input_init(&j->in, &err) == -1 ||
 	    (j->key != NULL && submit_key(s, j->key, &err) == -1))
-		return (cli_fail(cli, &err));
+		return (inject_fail(j, cli, &err));
+	if (j->serve)
+		return (inject_serve(j, s));
 	if (j->bsmtp)
 		return (inject_stream(j, s, cli));
 	if (j->merge != NULL)
@@ -368,13 +388,16 @@ inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
 	int rc;
 
 	if (inject_conf(j, r, &c, &err) == -1)
-		return (cli_fail(cli, &err));
-	if (conf_stale(c) != NULL)
+		return (inject_fail(j, cli, &err));
+	if (conf_stale(c) != NULL && !j->serve)
 		(void)fprintf(stderr, "%s\n", conf_stale(c));
 	if (rights_become_owner(c, &err) == -1) {
 		conf_unref(c);
-		return (cli_fail(cli, &err));
+		return (inject_fail(j, cli, &err));
 	}
+	/* who may write the spool may as well be a source of its own */
+	if (j->serve && (r->uid == 0 || r->uid == geteuid()))
+		who.source = "api";
 	s = submit_open(sys_real(), c, &who);
 	rc = inject_submit(j, s, c, cli);
 	submit_close(s);

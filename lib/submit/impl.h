@@ -62,6 +62,7 @@ struct submit {
 	/* submit id */
 	char hash[SUBMIT_HASH_LEN + 1]; /* "": none */
 	char last_id[ID_LEN + 1];	/* of message number skip */
+	char end_id[ID_LEN + 1];	/* submit_id */
 	uint64_t skip;			/* messages taken already */
 	uint64_t seq;			/* messages accepted by this call */
 	int lock_fd;

@@ -3,6 +3,7 @@
  * at as a whole, and only when nothing is left to object to is the spool (or
  * a pool's counter) touched. So a refusal leaves nothing behind.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -326,9 +327,16 @@ static void
 skip_message(struct submit *s)
 {
 	s->accepted++;
+	(void)snprintf(s->end_id, sizeof(s->end_id), "%s",
+	    s->seq == s->skip ? s->last_id : "-");
 	if (s->durable != NULL)
-		s->durable(s->durable_arg, s->seq == s->skip ? s->last_id : "-",
-		    s->n_rcpt);
+		s->durable(s->durable_arg, s->end_id, s->n_rcpt);
+}
+
+const char *
+submit_id(const struct submit *s)
+{
+	return (s->end_id);
 }
 
 /*
@@ -379,6 +387,7 @@ submit_end(struct submit *s, const struct submit_env *given, struct verr *err)
 		return (submit_refuse(s, err));
 	} else {
 		s->seq++;
+		(void)snprintf(s->end_id, sizeof(s->end_id), "%s", s->id.s);
 		if (load_note(s, s->id.s, n, err) == -1) {
 			submit_drop(s);
 			return (-1);

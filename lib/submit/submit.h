@@ -149,6 +149,11 @@ int submit_header_rcpts(struct submit *s, struct verr *err);
 /* The message is complete: check it, put it in the commit. 0 or -1. */
 int submit_end(struct submit *s, const struct submit_env *given,
     struct verr *err);
+/*
+ * The id of the message that submit_end accepted last; "-" when a repeated
+ * submission skipped it and its id is not known.
+ */
+const char *submit_id(const struct submit *s);
 /* Forget the message that was begun. */
 void submit_drop(struct submit *s);
 
