@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/esc.h"
+#include "base/mem.h"
 #include "base/stamp.h"
 #include "base/sys.h"
 #include "base/unit.h"
@@ -256,21 +257,57 @@ inject_addr(const struct submit *s, const char *what, const char *text,
 	return (-1);
 }
 
+/* What operands become recipients of. */
+struct operands {
+	struct submit *s;
+	const char *notify;
+	size_t n; /* recipients */
+};
+
+static int
+inject_rcpt(void *arg, const struct addr *a, struct verr *err)
+{
+	struct operands *o = arg;
+	const struct submit_rcpt r = { .smtp = a->smtp,
+		.domain = addr_domain(a),
+		.notify = o->notify };
+
+	o->n++;
+	return (submit_rcpt(o->s, &r, err));
+}
+
+/*
+ * A recipient; of sendmail also a list of them, as cron's MAILTO makes
+ * (`root,joe`). What is neither is told as the former.
+ */
+static int
+inject_operand(const struct inject *j, struct operands *o, const char *text,
+    struct verr *err)
+{
+	struct verr other = VERR_INIT;
+	struct addr a;
+
+	if (inject_addr(o->s, "recipient", text, ADDR_RCPT, &a, err) == 0)
+		return (inject_rcpt(o, &a, err));
+	if (j->users && strchr(text, ',') != NULL &&
+	    strpbrk(text, "\r\n") == NULL &&
+	    submit_addr_list(o->s, text, strlen(text), inject_rcpt, o,
+		&other) == 0 &&
+	    o->n > 0)
+		return (0);
+	return (-1);
+}
+
 /* The recipients that are operands. */
 static int
 inject_rcpts(const struct inject *j, struct submit *s, struct verr *err)
 {
-	struct submit_rcpt r = { .notify = j->notify };
-	struct addr a;
+	struct operands o = { .s = s, .notify = j->notify };
 	int i;
 
 	for (i = 0; i < j->nrest; i++) {
-		if (inject_addr(s, "recipient", j->rest[i], ADDR_RCPT, &a,
-			err) == -1)
-			return (-1);
-		r.smtp = a.smtp;
-		r.domain = addr_domain(&a);
-		if (submit_rcpt(s, &r, err) == -1)
+		o.n = 0;
+		if (inject_operand(j, &o, j->rest[i], err) == -1)
 			return (-1);
 	}
 	return (0);
@@ -438,13 +475,22 @@ main(int argc, char **argv)
 	struct verr err = VERR_INIT;
 	struct rights r;
 	struct cli cli;
-	int rc;
+	int rc, temp;
 
-	rights_init(&r);
+	/*
+	 * sendmail's 75 says that the mail is queued, to be tried again, and
+	 * callers that know this (PHP's mail()) take it for success. Ours
+	 * says that nothing is: called as sendmail it is an error to all.
+	 */
+	temp = inject_is_sendmail(argv[0]) ? VEX_IO : VEX_TEMP;
+	mem_exit_code(temp);
+	rights_init(&r, temp);
 	rc = inject_args(&j, &cli, argc, argv, &err);
 	if (rc == -1)
 		return (cli_fail(&cli, &err));
 	rc = rc == 1 ? VEX_OK : inject_main(&j, &r, &cli);
+	if (rc == VEX_TEMP)
+		rc = temp;
 	input_release(&j.in);
 	buf_release(&j.envid);
 	map_release(&j.seeds, NULL);

@@ -29,6 +29,7 @@
 #include "base/sys.h"
 #include "conf/conf.h"
 #include "mail/addr.h"
+#include "mail/addrlist.h"
 
 struct submit;
 struct map;
@@ -129,6 +130,10 @@ int submit_env_ok(struct submit *s, const struct submit_env *env,
  */
 int submit_addr(const struct submit *s, const char *p, size_t n,
     enum addr_kind kind, struct addr *ret_a, struct verr *err);
+
+/* The mailboxes of a list, in the same way. As addrlist_parse. */
+int submit_addr_list(const struct submit *s, const char *p, size_t n,
+    addrlist_fn *fn, void *arg, struct verr *err);
 
 /* Begin a message; one that was begun is dropped. 0 or -1. */
 int submit_begin(struct submit *s, struct verr *err);
