@@ -9,6 +9,9 @@
 #	make fuzz		libFuzzer, FUZZ_TIME=60 seconds a target of t/fuzz/
 #	make valgrind int	the fuzz corpora and unit tests under memcheck,
 #				and with clang's integer sanitizer
+#	make bench		vmta beside tuned Postfix, into
+#				share/doc/BENCHMARKS.md; as root, 10 minutes
+#	make perfcheck		instructions a message, by callgrind
 #	make format		clang-format everything
 #	make install		DESTDIR= PREFIX=/opt/vmta; see share/files
 #	make deps clean dist
@@ -226,7 +229,7 @@ deps-lint:
 # These need packages before anything is built: hence the second make.
 
 .PHONY: demo test check quick asan cov mutants peers run-tests
-.PHONY: fuzz valgrind int run-int
+.PHONY: fuzz valgrind int run-int bench perfcheck
 demo: deps-build
 	@$(MAKE) all helpers
 	@VMTA_BUILD=$(CURDIR)/$B share/demo/run
@@ -276,6 +279,15 @@ valgrind: deps-fuzz
 # Each deliberate defect of t/mutants/ must be noticed by its test.
 mutants: deps-test peers
 	@t/mutants/run
+
+bench: deps-test peers
+	@$(MAKE) tools helpers
+	@VMTA_BUILD=$(CURDIR)/$B t/bench/run
+
+# PERFCHECK=--record: these are the counts from now on.
+perfcheck: deps-test
+	@$(MAKE) tools helpers
+	@VMTA_BUILD=$(CURDIR)/$B t/bench/perfcheck $(PERFCHECK)
 
 cov: deps-lint peers
 	@$(MAKE) V=cov test-programs

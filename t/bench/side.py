@@ -1,5 +1,6 @@
 """What `make bench` measures: our side, Postfix's, the disk and the sink."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -167,6 +168,45 @@ class Sink:
         shutil.rmtree(self.dir)
 
 
+class Late:
+    """A relay to a port: what comes back comes so many seconds later, however
+    much is on its way. (The sink's own delays stop it meanwhile.)"""
+
+    def __init__(self, port, seconds):
+        self.to, self.seconds = port, seconds
+        listener = socket.create_server(('127.0.0.1', 0), backlog=200)
+        self.port = listener.getsockname()[1]
+        self.pid = os.fork()
+        if self.pid == 0:
+            asyncio.run(self.serve(listener))
+            os._exit(0)
+        listener.close()
+
+    async def serve(self, listener):
+        server = await asyncio.start_server(self.relay, sock=listener)
+        await server.serve_forever()
+
+    async def relay(self, reader, writer):
+        loop = asyncio.get_running_loop()
+        there, away = await asyncio.open_connection('127.0.0.1', self.to)
+
+        async def back():
+            while data := await there.read(65536):
+                loop.call_later(self.seconds, writer.write, data)
+            loop.call_later(self.seconds, writer.close)
+        task = asyncio.create_task(back())
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                away.write(data)
+                await away.drain()
+        away.close()
+        await task
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
 def blast(port, n):
     """One connection, n messages without waiting for a single answer."""
     s = socket.create_connection(('127.0.0.1', port))
@@ -175,7 +215,7 @@ def blast(port, n):
     s.sendall(b'EHLO x\r\n')
     while answers.readline()[3:4] == b'-':
         pass
-    body = b'Subject: x\r\n\r\n' + b'x' * 70 + b'\r\n' * 1
+    body = b'Subject: x\r\n\r\n' + b'x' * 70 + b'\r\n'
     body += (b'y' * 76 + b'\r\n') * ((SIZE - len(body)) // 78)
     one = b'MAIL FROM:<a@s.example>\r\nRCPT TO:<b@d.example>\r\n' \
         b'BDAT %d LAST\r\n%s' % (len(body), body)
@@ -298,6 +338,7 @@ daemon_directory = {root}/usr/lib/postfix/sbin
 command_directory = {root}/usr/sbin
 shlib_directory = {root}/usr/lib/postfix
 import_environment = MAIL_CONFIG LD_LIBRARY_PATH TZ=UTC
+export_environment = MAIL_CONFIG LD_LIBRARY_PATH TZ=UTC
 mail_owner = daemon
 setgid_group = mail
 default_privs = nobody
