@@ -11,6 +11,9 @@
 #				of them (make test has a sample)
 #	make valgrind int	the fuzz corpora and unit tests under memcheck,
 #				and with clang's integer sanitizer
+#	make bench		vmta beside tuned Postfix, into
+#				share/doc/BENCHMARKS.md; as root, 10 minutes
+#	make perfcheck		instructions a message, by callgrind
 #	make format		clang-format everything
 #	make install		DESTDIR= PREFIX=/opt/vmta; see share/files
 #	make deps clean dist
@@ -20,6 +23,7 @@
 # too.
 #
 #	lib/LAYER/*.c		-> build/V/libvmta.a
+#	lib/api/*.c		-> build/V/lib/libvmta-submit.{a,so.0}
 #	bin/TOOL.c bin/TOOL-*.c	-> build/V/bin/TOOL
 #	t/unit/X.c		-> build/V/t/unit/X	(cmocka, TAP)
 #	t/crash/X.c		-> build/V/t/crash/X	(the same)
@@ -90,7 +94,11 @@ TEST_LIBS := -lcmocka
 
 # What there is ---------------------------------------------------------------
 
-LIB_SRC := $(sort $(wildcard lib/*/*.c))
+API_SRC := $(sort $(wildcard lib/api/*.c))
+API_OBJ := $(API_SRC:%.c=$B/obj/%.o)
+API_NAME := libvmta-submit.so.0
+API := $B/lib/$(API_NAME) $B/lib/libvmta-submit.so $B/lib/libvmta-submit.a
+LIB_SRC := $(filter-out $(API_SRC),$(sort $(wildcard lib/*/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$B/obj/%.o)
 LIB := $B/libvmta.a
 
@@ -113,12 +121,13 @@ C_FILES = $(sort $(wildcard lib/*/*.[ch] bin/*.[ch] t/*/*.[ch] \
 
 # Building --------------------------------------------------------------------
 
-.PHONY: all lib tools units helpers fuzzers test-programs
-all: tools
+.PHONY: all lib api tools units helpers fuzzers test-programs
+all: tools api
 ifneq ($(filter release clang,$V),)
-all: $(TOOLS:%=bin/%)
+all: $(TOOLS:%=bin/%) $(API:$B/%=%)
 endif
 lib: $(LIB)
+api: $(API)
 tools: $(TOOLS:%=$B/bin/%)
 units: $(UNIT)
 helpers: $(HELPERS)
@@ -146,6 +155,28 @@ $(LIB): $(LIB_OBJ) $B/lib.list
 ifneq ($(strip $(LIB_SRC)),$(strip $(file <$B/lib.list)))
 $(file >$B/lib.list,$(LIB_SRC))
 endif
+
+# The public library: of its own objects and the C library alone, found by
+# where it lies (../bin), or else by PREFIX.
+$(API_OBJ): ALL_CFLAGS := $(ALL_CFLAGS:-fPIE=-fPIC) -fvisibility=hidden
+$(API_OBJ): ALL_CPPFLAGS += -DVMTA_PREFIX='"$(PREFIX)"'
+$B/lib/$(API_NAME): $(API_OBJ) lib/api/vmta-submit.map
+	$(if $(VERBOSE),,@echo "  LINK  $@")
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL_CFLAGS:-fPIE=-fPIC) $(filter-out -pie,$(ALL_LDFLAGS)) \
+	    -shared -Wl,-soname,$(API_NAME) \
+	    -Wl,--version-script,lib/api/vmta-submit.map \
+	    -o $@ $(API_OBJ)
+$B/lib/libvmta-submit.so: $B/lib/$(API_NAME)
+	$Qln -sf $(API_NAME) $@
+# One object, in which only vmta_* can be seen.
+$B/lib/libvmta-submit.a: $(API_OBJ)
+	$(if $(VERBOSE),,@echo "  AR    $@")
+	@mkdir -p $(@D)
+	$Qrm -f $@ && ld -r -o $@.o $(API_OBJ) && \
+	    objcopy --localize-hidden $@.o && ar rcs $@ $@.o && rm $@.o
+lib/libvmta-submit%: $B/lib/libvmta-submit%
+	$Qcp -Pf $< $@
 
 define link
 $(if $(VERBOSE),,@echo "  LINK  $@")
@@ -200,7 +231,7 @@ deps-lint:
 # These need packages before anything is built: hence the second make.
 
 .PHONY: demo test check quick asan cov mutants peers run-tests
-.PHONY: fuzz valgrind int run-int crash
+.PHONY: fuzz valgrind int run-int crash bench perfcheck
 demo: deps-build
 	@$(MAKE) all helpers
 	@VMTA_BUILD=$(CURDIR)/$B share/demo/run
@@ -258,6 +289,15 @@ valgrind: deps-fuzz
 mutants: deps-test peers
 	@t/mutants/run
 
+bench: deps-test peers
+	@$(MAKE) tools helpers
+	@VMTA_BUILD=$(CURDIR)/$B t/bench/run
+
+# PERFCHECK=--record: these are the counts from now on.
+perfcheck: deps-test
+	@$(MAKE) tools helpers
+	@VMTA_BUILD=$(CURDIR)/$B t/bench/perfcheck $(PERFCHECK)
+
 cov: deps-lint peers
 	@$(MAKE) V=cov test-programs
 	@find build/cov -name '*.gcda' -delete
@@ -290,4 +330,5 @@ dist:
 	    HEAD
 
 clean:
-	rm -rf $(filter-out build/peers,$(wildcard build/*)) $(TOOLS:%=bin/%)
+	rm -rf $(filter-out build/peers,$(wildcard build/*)) $(TOOLS:%=bin/%) \
+	    $(API:$B/%=%)

@@ -19,20 +19,56 @@ inject_addr(const struct submit *s, const char *what, const char *text,
 	return (-1);
 }
 
+/* What operands become recipients of. */
+struct operands {
+	struct submit *s;
+	const char *notify;
+	size_t n; /* recipients */
+};
+
+static int
+inject_rcpt(void *arg, const struct addr *a, struct verr *err)
+{
+	struct operands *o = arg;
+	const struct submit_rcpt r = { .smtp = a->smtp,
+		.domain = addr_domain(a),
+		.notify = o->notify };
+
+	o->n++;
+	return (submit_rcpt(o->s, &r, err));
+}
+
+/*
+ * A recipient; of sendmail also a list of them, as cron's MAILTO makes
+ * (`root,joe`). What is neither is told as the former.
+ */
+static int
+inject_operand(const struct inject *j, struct operands *o, const char *text,
+    struct verr *err)
+{
+	struct verr other = VERR_INIT;
+	struct addr a;
+
+	if (inject_addr(o->s, "recipient", text, ADDR_RCPT, &a, err) == 0)
+		return (inject_rcpt(o, &a, err));
+	if (j->users && strchr(text, ',') != NULL &&
+	    strpbrk(text, "\r\n") == NULL &&
+	    submit_addr_list(o->s, text, strlen(text), inject_rcpt, o,
+		&other) == 0 &&
+	    o->n > 0)
+		return (0);
+	return (-1);
+}
+
 int
 inject_rcpts(const struct inject *j, struct submit *s, struct verr *err)
 {
-	struct submit_rcpt r = { .notify = j->notify };
-	struct addr a;
+	struct operands o = { .s = s, .notify = j->notify };
 	int i;
 
 	for (i = 0; i < j->nrest; i++) {
-		if (inject_addr(s, "recipient", j->rest[i], ADDR_RCPT, &a,
-			err) == -1)
-			return (-1);
-		r.smtp = a.smtp;
-		r.domain = addr_domain(&a);
-		if (submit_rcpt(s, &r, err) == -1)
+		o.n = 0;
+		if (inject_operand(j, &o, j->rest[i], err) == -1)
 			return (-1);
 	}
 	return (0);

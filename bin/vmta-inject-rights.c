@@ -27,7 +27,7 @@
  * standard input that was closed cannot be read: it is no empty message.
  */
 static void
-rights_descriptors(void)
+rights_descriptors(int temp)
 {
 	int fd, got;
 
@@ -36,7 +36,7 @@ rights_descriptors(void)
 			continue;
 		got = open("/dev/null", fd == 0 ? O_WRONLY : O_RDWR);
 		if (got != fd)
-			_exit(VEX_TEMP);
+			_exit(temp);
 	}
 }
 
@@ -77,18 +77,18 @@ rights_user(struct rights *r)
 }
 
 void
-rights_init(struct rights *r)
+rights_init(struct rights *r, int temp)
 {
 	const struct rlimit none = { 0, 0 };
 
 	r->secure = getauxval(AT_SECURE) != 0 || getuid() != geteuid();
 	r->uid = getuid();
-	rights_descriptors();
+	rights_descriptors(temp);
 	rights_signals();
 	(void)umask(077);
 	if (setrlimit(RLIMIT_CORE, &none) == -1 ||
 	    (r->secure && clearenv() != 0))
-		_exit(VEX_TEMP);
+		_exit(temp);
 	rights_user(r);
 }
 

@@ -11,9 +11,8 @@
 #include "submit/session.h"
 #include "vmta-inject.h"
 
-/* Write all that is to be said. 0 or -1. */
-static int
-smtp_say(struct buf *out, struct verr *err)
+int
+inject_say(struct buf *out, struct verr *err)
 {
 	size_t at = 0;
 	ssize_t n;
@@ -45,14 +44,14 @@ inject_smtp(struct inject *j, struct submit *s, const char *host,
 	int rc = 0;
 
 	while (more && n > 0 && rc == 0) {
-		rc = smtp_say(session_replies(ss), &err);
+		rc = inject_say(session_replies(ss), &err);
 		if (rc == 0)
 			n = input_read(&j->in, STDIN_FILENO, -1, &err);
 		if (rc == 0 && n > 0)
 			more = session_feed(ss, j->in.p, (size_t)n);
 	}
 	if (rc == 0 && n >= 0)
-		rc = smtp_say(session_replies(ss), &err);
+		rc = inject_say(session_replies(ss), &err);
 	session_free(ss);
 	if (n == INPUT_STOP)
 		(void)verr_set(&err, VEX_TEMP, "ended by a signal");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/esc.h"
+#include "base/mem.h"
 #include "base/stamp.h"
 #include "base/sys.h"
 #include "base/unit.h"
@@ -41,7 +42,8 @@ enum {
 	O_EMAIL,
 	O_DEDUPE,
 	O_UNDEFINED,
-	O_PREVIEW
+	O_PREVIEW,
+	O_SERVE
 };
 
 static const struct cli_opt inject_opts[] = {
@@ -75,6 +77,8 @@ static const struct cli_opt inject_opts[] = {
 	{ "all-or-nothing", 0, NULL, "of a stream or a list all, or nothing",
 	    O_ALL },
 	{ "rejects", 0, "FILE", "what of it was refused, and why", O_REJECTS },
+	{ "serve", 0, NULL, "speak with libvmta-submit, which runs it",
+	    O_SERVE },
 	CLI_END
 };
 
@@ -190,6 +194,9 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 	case O_REJECTS:
 		j->rejects = arg;
 		break;
+	case O_SERVE:
+		j->serve = true;
+		break;
 	case O_MERGE:
 		j->merge = arg;
 		break;
@@ -220,6 +227,11 @@ inject_usage(const struct inject *j, struct verr *err)
 	    (j->bsmtp || j->mbox || j->from_header || j->nrest > 0))
 		return (verr_set(err, VEX_USAGE,
 		    "--bsmtp, -t and recipients do not go with --merge"));
+	if (j->serve &&
+	    (j->bsmtp || j->mbox || j->merge != NULL || j->from_header ||
+		j->nrest > 0))
+		return (verr_set(err, VEX_USAGE,
+		    "--serve takes nothing beside --config"));
 	if (!j->bsmtp && !j->mbox && j->merge == NULL &&
 	    (j->all_or_nothing || j->rejects != NULL))
 		return (verr_set(err, VEX_USAGE,
@@ -272,6 +284,14 @@ inject_end(const struct cli *cli, uint64_t accepted, int code)
 	return (rc != VEX_OK && accepted == 0 ? rc : code);
 }
 
+/* Nothing can be submitted, because of err; the exit code. */
+static int
+inject_fail(const struct inject *j, const struct cli *cli,
+    const struct verr *err)
+{
+	return (j->serve ? inject_serve_fail(err) : cli_fail(cli, err));
+}
+
 /* Submit as told; the exit code. */
 static int
 inject_submit(struct inject *j, struct submit *s, const struct conf *c,
@@ -288,7 +308,9 @@ inject_submit(struct inject *j, struct submit *s, const struct conf *c,
 		j->env.seeds = &j->seeds;
 	if (input_init(&j->in, &err) == -1 ||
 	    (j->key != NULL && submit_key(s, j->key, &err) == -1))
-		return (cli_fail(cli, &err));
+		return (inject_fail(j, cli, &err));
+	if (j->serve)
+		return (inject_serve(j, s));
 	if (j->bsmtp || j->mbox)
 		return (inject_stream(j, s, cli));
 	if (j->merge != NULL)
@@ -337,13 +359,16 @@ inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
 	int rc;
 
 	if (inject_conf(j, r, &c, &err) == -1)
-		return (cli_fail(cli, &err));
-	if (conf_stale(c) != NULL)
+		return (inject_fail(j, cli, &err));
+	if (conf_stale(c) != NULL && !j->serve)
 		(void)fprintf(stderr, "%s\n", conf_stale(c));
 	if (rights_become_owner(c, &err) == -1) {
 		conf_unref(c);
-		return (cli_fail(cli, &err));
+		return (inject_fail(j, cli, &err));
 	}
+	/* who may write the spool may as well be a source of its own */
+	if (j->serve && (r->uid == 0 || r->uid == geteuid()))
+		who.source = "api";
 	s = submit_open(sys_real(), c, &who);
 	rc = inject_submit(j, s, c, cli);
 	if (submit_warning(s) != NULL)
@@ -388,13 +413,22 @@ main(int argc, char **argv)
 	struct verr err = VERR_INIT;
 	struct rights r;
 	struct cli cli;
-	int rc;
+	int rc, temp;
 
-	rights_init(&r);
+	/*
+	 * sendmail's 75 says that the mail is queued, to be tried again, and
+	 * callers that know this (PHP's mail()) take it for success. Ours
+	 * says that nothing is: called as sendmail it is an error to all.
+	 */
+	temp = inject_is_sendmail(argv[0]) ? VEX_IO : VEX_TEMP;
+	mem_exit_code(temp);
+	rights_init(&r, temp);
 	rc = inject_args(&j, &cli, argc, argv, &err);
 	if (rc == -1)
 		return (cli_fail(&cli, &err));
 	rc = rc == 1 ? VEX_OK : inject_main(&j, &r, &cli);
+	if (rc == VEX_TEMP)
+		rc = temp;
 	input_release(&j.in);
 	buf_release(&j.envid);
 	map_release(&j.seeds, NULL);

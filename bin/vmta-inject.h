@@ -23,10 +23,10 @@ struct rights {
 };
 
 /*
- * To be called first: descriptors 0 to 2 are open, umask 077, no core dump,
+ * To be called first, with the exit code for what may be better later: descriptors 0 to 2 are open, umask 077, no core dump,
  * signals as they are by default, and, set-uid, no environment.
  */
-void rights_init(struct rights *r);
+void rights_init(struct rights *r, int temp);
 /* Set-uid: may this configuration be trusted? 0, or -1 (VEX_CONFIG). */
 int rights_conf_ok(const struct rights *r, const char *file, struct verr *err);
 /* Root becomes the owner of the spool, if that is another. 0 or -1. */
@@ -100,7 +100,19 @@ int inject_sendmail_args(struct inject *j, int argc, char **argv,
 int inject_smtp(struct inject *j, struct submit *s, const char *host,
     const struct cli *cli);
 
+/* vmta-inject-serve.c: --serve, for libvmta-submit */
+
+struct buf;
+
+/* Answer that nothing can be served, because of err; its code. */
+int inject_serve_fail(const struct verr *err);
+/* Until the library hangs up. The exit code. */
+int inject_serve(struct inject *j, struct submit *s);
+
 /* vmta-inject.c, vmta-inject-stream.c, vmta-inject-merge.c */
+
+/* Write all of it to standard output. 0 or -1. */
+int inject_say(struct buf *out, struct verr *err);
 
 struct inject {
 	const char *config;
@@ -118,6 +130,7 @@ struct inject {
 	bool dot_ends, users; /* as sendmail has them */
 	bool from_header;     /* -t */
 	bool bsmtp, mbox, all_or_nothing, verbose;
+	bool serve;
 	const char *merge;	  /* the list; NULL: no merge */
 	const char *email_column; /* NULL: `email` */
 	char delimiter;		  /* 0: a comma */

@@ -44,6 +44,20 @@ e@one.example $ME@mta.example" "$(queued)"
 	refute grep -qi ^bcc <(delivered)
 }
 
+@test "an operand may be a list; each of it, or nothing" {
+	echo x | "$SM" 'root,b@one.example, "x, y"@one.example' c@one.example
+	equal "\"x, y\"@one.example $ME@mta.example
+b@one.example $ME@mta.example
+c@one.example $ME@mta.example
+root@mta.example $ME@mta.example" "$(queued)"
+	for bad in ',' 'a@one.example,b@' 'a,b@x..example' $'a,\nb'; do
+		run --separate-stderr -65 "$SM" c@one.example "$bad" <<<x
+		[[ $stderr == *recipient* ]]
+	done
+	run -65 inject 'a@one.example,b@one.example' <<<x
+	waiting 4
+}
+
 @test "-f, -r and -F; From is added where it is absent" {
 	printf 'Subject: 1\n\nx\n' | "$SM" -f f@s.example -F 'Joe "J" Doe' a@one.example
 	printf 'Subject: 2\n\nx\n' | "$SM" -rr@s.example -F 'Jürgen Groß' a@one.example

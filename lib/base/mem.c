@@ -12,12 +12,20 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+static int exit_code = VEX_TEMP;
+
+void
+mem_exit_code(int code)
+{
+	exit_code = code;
+}
+
 static void *
 mem_check(void *p)
 {
 	if (p == NULL) {
 		(void)fputs("vmta: out of memory\n", stderr);
-		_exit(VEX_TEMP); /* other threads may hold any lock */
+		_exit(exit_code); /* other threads may hold any lock */
 	}
 	return (p);
 }

@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 
+/* Another code than 75, of the whole process; before there are threads. */
+void mem_exit_code(int code);
+
 /* As malloc, calloc, realloc, strdup, strndup; never NULL. Caller frees. */
 void *xmalloc(size_t n);
 void *xcalloc(size_t n, size_t size);

@@ -231,7 +231,8 @@ conf_source(const struct conf *c, const char *name, struct conf_source *ret_src)
 		return;
 	}
 	/* who can run vmta-inject could as well merge by himself */
-	if (strcmp(name, "local") == 0 || strncmp(name, "user:", 5) == 0)
+	if (strcmp(name, "local") == 0 || strcmp(name, "api") == 0 ||
+	    strncmp(name, "user:", 5) == 0)
 		ret_src->allow_mailmerge = true;
 	parts_source_name(c, "local", ret_src);
 	if (strcmp(name, "local") != 0)

@@ -66,6 +66,7 @@ struct submit {
 	char hash[SUBMIT_HASH_LEN + 1]; /* "": none */
 	struct spool_submission before; /* what earlier calls have taken */
 	struct print print;		/* of what this one was given */
+	char end_id[ID_LEN + 1];	/* submit_id */
 	uint64_t seq;			/* messages accepted by this call */
 	char last_print[SUBMIT_PRINT_LEN + 1]; /* as the last one was */
 	int lock_fd;

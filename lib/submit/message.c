@@ -3,6 +3,7 @@
  * at as a whole, and only when nothing is left to object to is the spool (or
  * a pool's counter) touched. So a refusal leaves nothing behind.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -339,9 +340,16 @@ skip_message(struct submit *s)
 	const struct spool_submission *b = &s->before;
 
 	s->accepted++;
+	(void)snprintf(s->end_id, sizeof(s->end_id), "%s",
+	    s->seq == b->count ? b->msgid : "-");
 	if (s->durable != NULL)
-		s->durable(s->durable_arg, s->seq == b->count ? b->msgid : "-",
-		    s->n_rcpt);
+		s->durable(s->durable_arg, s->end_id, s->n_rcpt);
+}
+
+const char *
+submit_id(const struct submit *s)
+{
+	return (s->end_id);
 }
 
 /* What is left to do for a message that is accepted. 0 or -1. */
@@ -362,6 +370,7 @@ end_accepted(struct submit *s, const struct submit_env *env, size_t n,
 			(void)submit_break(s, err);
 		else
 			rc = load_note(s, s->id.s, n, err);
+		(void)snprintf(s->end_id, sizeof(s->end_id), "%s", s->id.s);
 	}
 	submit_drop(s);
 	return (rc == -1 ? -1 : 0);

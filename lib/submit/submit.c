@@ -101,6 +101,13 @@ submit_addr(const struct submit *s, const char *p, size_t n,
 	return (addr_parse_local(p, n, kind, &s->local, ret_a, err));
 }
 
+int
+submit_addr_list(const struct submit *s, const char *p, size_t n,
+    addrlist_fn *fn, void *arg, struct verr *err)
+{
+	return (addrlist_parse(p, n, &s->local, fn, arg, err));
+}
+
 void
 submit_on_durable(struct submit *s,
     void (*fn)(void *arg, const char *id, size_t rcpts), void *arg)

@@ -29,6 +29,7 @@
 #include "base/sys.h"
 #include "conf/conf.h"
 #include "mail/addr.h"
+#include "mail/addrlist.h"
 
 struct submit;
 struct map;
@@ -133,6 +134,10 @@ int submit_env_ok(struct submit *s, const struct submit_env *env,
 int submit_addr(const struct submit *s, const char *p, size_t n,
     enum addr_kind kind, struct addr *ret_a, struct verr *err);
 
+/* The mailboxes of a list, in the same way. As addrlist_parse. */
+int submit_addr_list(const struct submit *s, const char *p, size_t n,
+    addrlist_fn *fn, void *arg, struct verr *err);
+
 /* Begin a message; one that was begun is dropped. 0 or -1. */
 int submit_begin(struct submit *s, struct verr *err);
 /* The next n octets of it, lines in LF or CRLF. 0 or -1. */
@@ -152,6 +157,11 @@ int submit_header_rcpts(struct submit *s, struct verr *err);
 /* The message is complete: check it, put it in the commit. 0 or -1. */
 int submit_end(struct submit *s, const struct submit_env *given,
     struct verr *err);
+/*
+ * The id of the message that submit_end accepted last; "-" when a repeated
+ * submission skipped it and its id is not known.
+ */
+const char *submit_id(const struct submit *s);
 /* Forget the message that was begun. */
 void submit_drop(struct submit *s);
 

@@ -2,6 +2,7 @@
 # Includes never go against the arrow of share/doc/DESIGN.md:
 #	base <- conf <- mail <- spool, acct <- shape, dns, tls, dkim <- smtp
 #	<- run, bounce, report, submit <- bin
+# and api, the public library, which includes nothing but its own.
 # Layers of one rank may include each other, but not in a circle.
 . "$(dirname "$0")/files.bash"
 
@@ -14,6 +15,7 @@ BEGIN {
 		for (j = 1; j <= m; j++)
 			at[layer[j]] = i
 	}
+	at["api"] = 0
 }
 {
 	split(FILENAME, part, "/")
