@@ -154,7 +154,7 @@ teardown() {
 	equal "50 of 50 recipients" "$(vqueue delete --domain one.example)"
 	equal "49 of 49 recipients" "$(vqueue delete --domain two.example \
 		--state new)"
-	wait_until -t 10 waiting 1
+	wait_until waiting 1
 	equal r7@two.example "$(vqueue list --format csv | csv rcpt)"
 	equal 1 "$(logged request command=hold | wc -l)"
 	equal 2 "$(logged request command=delete | wc -l)"
@@ -201,7 +201,7 @@ deferred() {
 	wait_until six_wait
 	equal "60 of 60 recipients" "$(vqueue hold --all)"
 	equal "10 of 10 recipients" "$(vqueue delete --vmta v3)"
-	wait_until -t 10 waiting 50
+	wait_until waiting 50
 	end "$RUNQ_PID"
 	settled
 }

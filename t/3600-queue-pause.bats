@@ -117,8 +117,9 @@ reasons() {
 	all_final 2
 }
 
+# bats test_tags=slow
 @test "pausing in mid-run: nothing more begins, resume goes on" {
-	start_sink --delay 'bdat 10'
+	start_sink --delay 'bdat 20'
 	rconf1 'max-smtp-out = 2'
 	send_many 1 600 one.example
 	start_daemon
