@@ -210,8 +210,9 @@ six_wait() {
 	[ "$(find "$P/spool/state/retry" -type f | wc -l)" = 6 ]
 }
 
+# bats test_tags=slow
 @test "recipients in flight are named and not changed" {
-	start_sink --delay 'bdat 3000'
+	start_sink --delay 'bdat 8000'
 	rconf1 'max-smtp-out = 1'
 	id=$(send -v a@one.example | cut -d ' ' -f 1)
 	start_daemon
@@ -236,8 +237,8 @@ delivered() {
 }
 
 @test "deleting while a run delivers: each recipient has one end" {
-	start_sink --delay 'bdat 5'
-	rconf1 'max-smtp-out = 4'
+	start_sink --delay 'bdat 20'
+	rconf1 'max-smtp-out = 3'
 	send_many 1 1000 one.example two.example
 	start_runq
 	for n in 20 60 100; do

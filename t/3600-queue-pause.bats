@@ -144,7 +144,7 @@ no_connection() {
 }
 
 @test "pausing a job in mid-run" {
-	start_sink --delay 'bdat 10' --log-header X-Seq
+	start_sink --delay 'bdat 20' --log-header X-Seq
 	rconf1 'max-smtp-out = 2'
 	send_many 1 400 one.example -- --job a
 	send_many 401 500 one.example -- --job b
