@@ -241,7 +241,7 @@ sink_conf() {
 	equal '' "$(batches)"
 }
 
-@test "V08 V09: addresses of a list are data, and no paths" {
+@test "V08, V09: addresses of a list are data, and no paths" {
 	sink_conf
 	{
 		printf 'email,first\n'
