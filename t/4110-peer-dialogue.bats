@@ -280,8 +280,10 @@ no=('expect RCPT\nsend 503 no' 'expect RCPT\nsend 503 no'
 	in_the_end 1 1
 }
 
+# More answers than the kernel keeps for both, and more commands than it keeps.
 @test "P19: long answers to a thousand pipelined RCPT: no dead-lock" {
-	meet -o --rcvbuf=2048 'max-rcpt-per-transaction = 1000' \
+	meet -o --rcvbuf=2048 -o --sndbuf=2048 \
+		'max-rcpt-per-transaction = 1000' \
 		'data-send-timeout = 30s' <<-END
 		conn 1
 		upto RCPT
