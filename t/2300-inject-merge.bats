@@ -266,7 +266,7 @@ sink_conf() {
 	equal '' "$(batches)"
 }
 
-@test "V08 V09: addresses of a list are data, and no paths" {
+@test "V08, V09: addresses of a list are data, and no paths" {
 	sink_conf
 	{
 		printf 'email,first\n'
@@ -496,7 +496,7 @@ sink_conf() {
 	printf 'email,first\na@x.example,Ann\n' >&5
 	wait_until takes_signals "$pid"
 	kill "$pid"
-	wait_until -t 20 gone "$pid"
+	wait_until gone "$pid"
 	exec 5>&-
 	local rc=0
 	wait "$pid" || rc=$?

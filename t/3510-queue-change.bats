@@ -154,7 +154,7 @@ teardown() {
 	equal "50 of 50 recipients" "$(vqueue delete --domain one.example)"
 	equal "49 of 49 recipients" "$(vqueue delete --domain two.example \
 		--state new)"
-	wait_until -t 10 waiting 1
+	wait_until waiting 1
 	equal r7@two.example "$(vqueue list --format csv | csv rcpt)"
 	equal 1 "$(logged request command=hold | wc -l)"
 	equal 2 "$(logged request command=delete | wc -l)"
@@ -201,7 +201,7 @@ deferred() {
 	wait_until six_wait
 	equal "60 of 60 recipients" "$(vqueue hold --all)"
 	equal "10 of 10 recipients" "$(vqueue delete --vmta v3)"
-	wait_until -t 10 waiting 50
+	wait_until waiting 50
 	end "$RUNQ_PID"
 	settled
 }
@@ -210,8 +210,9 @@ six_wait() {
 	[ "$(find "$P/spool/state/retry" -type f | wc -l)" = 6 ]
 }
 
+# bats test_tags=slow
 @test "recipients in flight are named and not changed" {
-	start_sink --delay 'bdat 3000'
+	start_sink --delay 'bdat 8000'
 	rconf1 'max-smtp-out = 1'
 	id=$(send -v a@one.example | cut -d ' ' -f 1)
 	start_daemon
@@ -236,8 +237,8 @@ delivered() {
 }
 
 @test "deleting while a run delivers: each recipient has one end" {
-	start_sink --delay 'bdat 5'
-	rconf1 'max-smtp-out = 4'
+	start_sink --delay 'bdat 20'
+	rconf1 'max-smtp-out = 3'
 	send_many 1 1000 one.example two.example
 	start_runq
 	for n in 20 60 100; do

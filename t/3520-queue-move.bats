@@ -275,8 +275,9 @@ clocks() {
 	sound
 }
 
+# bats test_tags=slow
 @test "MOVE: recipients in flight are named and stay" {
-	start_sink --delay 'bdat 2000'
+	start_sink --delay 'bdat 8000'
 	rconf2 'max-smtp-out = 1'
 	id=$(send -v a@one.example | cut -d ' ' -f 1)
 	start_daemon

@@ -171,8 +171,9 @@ reasons() {
 	all_final 2
 }
 
+# bats test_tags=slow
 @test "pausing in mid-run: nothing more begins, resume goes on" {
-	start_sink --delay 'bdat 10'
+	start_sink --delay 'bdat 20'
 	rconf1 'max-smtp-out = 2'
 	send_many 1 600 one.example
 	start_daemon
@@ -197,7 +198,7 @@ no_connection() {
 }
 
 @test "pausing a job in mid-run" {
-	start_sink --delay 'bdat 10' --log-header X-Seq
+	start_sink --delay 'bdat 20' --log-header X-Seq
 	rconf1 'max-smtp-out = 2'
 	send_many 1 400 one.example -- --job a
 	send_many 401 500 one.example -- --job b

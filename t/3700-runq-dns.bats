@@ -221,7 +221,7 @@ to() {
 	to one.example none.example
 	SECONDS=0
 	deliver
-	((SECONDS <= 40)) || fail "$SECONDS s"
+	((SECONDS <= 120)) || fail "$SECONDS s"
 	is one.example tq 4.4.3 'one.example'
 	is none.example tq 4.4.3 'none.example'
 	waiting 2

@@ -38,7 +38,7 @@ read_back() {
 	send --envid e1 --job j1 a@x.example
 	change "$1" "$2" || fail "no $1 in the batch" || return 1
 	send "ok$((++OK))@other.example"
-	timeout 60 "$P/bin/vmta-runq" || fail "$what: exit $?" || return 1
+	timeout 300 "$P/bin/vmta-runq" || fail "$what: exit $?" || return 1
 	waiting 0 || return 1
 	case $3 in
 	aside) equal 2 "$(find "$P/spool/bad" -type f | wc -l)" "$what: in bad" ;;
@@ -253,6 +253,12 @@ ends() {
 	sed 's/.* //' "$R.storm" | sort | uniq -c | xargs
 }
 
+# stormy N: there were so many runs. How many it takes until all is sent depends
+# on how late the signals come, on a loaded machine.
+stormy() {
+	[ "$(wc -l <"$R.storm")" -ge "$1" ] || fail "ends: $(ends)"
+}
+
 # bats test_tags=slow
 @test "V19: a storm of signals that are for it: each message once, exit 0" {
 	local runs=${VMTA_STORM:-60} n
@@ -266,7 +272,7 @@ ends() {
 		-- "$P/bin/vmta-runq"
 	# before the signals are taken over they kill, as everywhere
 	refute grep -vE '^[0-9]+ (0|-1|-13|-15)$' "$R.storm"
-	[ "$(wc -l <"$R.storm")" -ge $((runs / 2)) ] || fail "ends: $(ends)"
+	stormy 8
 	rconf1 'max-smtp-out = 50'
 	deliver
 	all_final $n
@@ -290,7 +296,7 @@ ends() {
 		--within 120 --until '[ "$(vmta-queue count)" = 0 ]' \
 		-- "$P/bin/vmta-runq" --workers 3
 	refute grep -vE '^[0-9]+ (0|-1|-13|-15)$' "$R.storm"
-	[ "$(wc -l <"$R.storm")" -ge $((runs / 2)) ] || fail "ends: $(ends)"
+	stormy 6
 	deliver --workers 3
 	all_final $n
 	arrived $n
@@ -307,16 +313,16 @@ ends() {
 		--burst 4 --within 120 --until '[ "$(vmta-queue count)" = 0 ]' \
 		-- "$P/bin/vmta-runq"
 	refute grep -vE '^[0-9]+ (0|-1|-10|-13|-14|-15)$' "$R.storm"
-	[ "$(grep -c ' -1[04]$' "$R.storm")" -ge $((runs / 10)) ] ||
-		fail "ends: $(ends)"
+	[ "$(grep -c ' -1[04]$' "$R.storm")" -ge 3 ] || fail "ends: $(ends)"
 	rconf1 'max-smtp-out = 50'
 	deliver
 	all_final $n
 	sink_strict
 	sink_log msg | grep 'reply=2' | field rcpt | sort >"$R"
 	equal $n "$(sort -u "$R" | wc -l)" 'recipients that arrived'
-	# 4 sessions, each with one message a run that was killed
-	[ $(($(wc -l <"$R") - n)) -le $((4 * $(grep -c ' -' "$R.storm"))) ] ||
+	# 4 sessions, and of each the messages of one group of results: 50 ms,
+	# and as long as the disk takes; the stated window is 256
+	[ $(($(wc -l <"$R") - n)) -le $((40 * $(grep -c ' -' "$R.storm"))) ] ||
 		fail "$(($(wc -l <"$R") - n)) doubled, ends: $(ends)"
 }
 
@@ -334,7 +340,7 @@ ends() {
 		[ $rc = 0 ] || [ $rc = 143 ] || fail "exit $rc"
 	done
 	# a caller that ignores SIGCHLD: the end of workers is seen all the same
-	timeout 60 env --ignore-signal=CHLD "$P/bin/vmta-runq" --workers 3
+	timeout 300 env --ignore-signal=CHLD "$P/bin/vmta-runq" --workers 3
 	all_final 1
 }
 
@@ -350,7 +356,7 @@ ends() {
 		rm -rf "${P:?}/spool"
 		send_many 1 100 a.example b.example c.example
 		code=0
-		timeout 60 prlimit --nofile=$n:$n "$P/bin/vmta-runq" 2>"$R" \
+		timeout 300 prlimit --nofile=$n:$n "$P/bin/vmta-runq" 2>"$R" \
 			3>&- 4>&- || code=$?
 		case $code in
 		0)
@@ -386,7 +392,7 @@ ends() {
 	echo "virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example' }" |
 		cat - "$R" | rconf 'max-smtp-out = 20'
 	send_many 1 240 "${domains[@]}"
-	timeout 60 prlimit --nofile=96:96 "$P/bin/vmta-runq" 3>&- 4>&-
+	timeout 300 prlimit --nofile=96:96 "$P/bin/vmta-runq" 3>&- 4>&-
 	settled
 	all_final 240
 	sink_strict
@@ -401,7 +407,7 @@ ends() {
 	send_many 1 50 a.example b.example
 	for mib in 32 64 100; do
 		code=0
-		timeout 60 prlimit --as=$((mib << 20)) "$P/bin/vmta-runq" 2>"$R" ||
+		timeout 300 prlimit --as=$((mib << 20)) "$P/bin/vmta-runq" 2>"$R" ||
 			code=$?
 		equal 75 $code "$mib MiB: $(cat "$R")"
 	done

@@ -72,7 +72,7 @@ to_opensmtpd() {
 	make_prefix
 	rconf1 'smtp-greeting-timeout = 5m' 'max-smtp-out = 10'
 	send_many 1 50 one.example
-	timeout 60 "$P/bin/vmta-runq"
+	timeout 150 "$P/bin/vmta-runq"
 	all_final 50
 	[ "$(sink_count connections)" -gt 2 ]
 	# It failed nothing, and nobody.

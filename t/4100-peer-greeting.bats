@@ -314,6 +314,7 @@ ENDS=('rst' 'close' $'raw 220-mx.exa\nrst' $'raw 220 mx\nclose'
 @test "P06: a line without end: 1 GiB is not read, memory is flat" {
 	flood 'raw 220 ' 'raw 0123456789abcdef * 67108864' 'raw \r\n' polite
 	alike '*line is too long*' "$(journal dsnDiag type=tq)"
+	refute grep -q '\* 67108864' "$BAD_LOG"
 	[ "$GREW" -lt 16384 ] || fail "grew by $GREW KiB"
 	waiting 2
 	wait_until bad_ended 2
@@ -325,6 +326,7 @@ ENDS=('rst' 'close' $'raw 220-mx.exa\nrst' $'raw 220 mx\nclose'
 	line=$(printf 'x%.0s' {1..1018})
 	flood "raw 220-$line\\r\\n * 1048576" 'send 220 end' polite
 	alike '*reply is too long*' "$(journal dsnDiag type=tq)"
+	refute grep -q '\* 1048576' "$BAD_LOG"
 	[ "$GREW" -lt 16384 ] || fail "grew by $GREW KiB"
 	waiting 2
 	wait_until bad_ended 2

@@ -113,7 +113,7 @@ mails() {
 }
 
 @test "P09: 250- as the last line: it is waited for, and no success" {
-	answers RCPT 'command-timeout = 2s' <<<'250-\r\n'
+	answers RCPT 'command-timeout = 4s' <<<'250-\r\n'
 	answered t 1
 	equal "timed out (rcpt)" "$(journal dsnDiag type=t)"
 	recover_answers 1
@@ -152,7 +152,7 @@ mails() {
 }
 
 @test "P10: CR alone: the reply is not over" {
-	answers RCPT 'command-timeout = 2s' <<<'250 ok\r'
+	answers RCPT 'command-timeout = 4s' <<<'250 ok\r'
 	answered t 1
 	recover_answers 1
 }
@@ -215,22 +215,22 @@ mails() {
 slow_script() {
 	cat <<-END
 		conn to=$1
-		sleep 2500
+		sleep 3500
 		send 220 mx
 		expect EHLO
-		sleep 2500
+		sleep 3500
 		send $2
 		expect MAIL
-		sleep 2500
+		sleep 3500
 		send 250 ok
 		expect RCPT
-		sleep 2500
+		sleep 3500
 		send 250 ok
 		expect DATA
-		sleep 2500
+		sleep 3500
 		send 354 go
 		data
-		sleep 2500
+		sleep 3500
 		send 250 ok
 		polite
 	END
@@ -255,8 +255,8 @@ slow_script() {
 		echo "smtp-hosts = {'[127.0.0.$i]:$BAD_PORT'}"
 		echo "max-smtp-out = 2 }"
 	done >"$P/domains"
-	HOSTS="'[127.0.0.1]:$BAD_PORT'" rconf 'smtp-greeting-timeout = 4s' \
-		'command-timeout = 4s' 'smtp-data-termination-timeout = 4s' <<-END
+	HOSTS="'[127.0.0.1]:$BAD_PORT'" rconf 'smtp-greeting-timeout = 6s' \
+		'command-timeout = 6s' 'smtp-data-termination-timeout = 6s' <<-END
 			virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example' }
 			$(cat "$P/domains")
 		END
@@ -272,13 +272,14 @@ slow_script() {
 	no_clocks
 }
 
+# bats test_tags=slow
 @test "P14: the reply is there, but we were stopped: no timeout of it" {
 	start_bad <<-'END'
 		conn 1
 		upto MAIL
 		await stopped
 		send 250 ok
-		sleep 2500
+		sleep 5500
 		mark late
 		expect RCPT
 		send 250 ok
@@ -286,7 +287,7 @@ slow_script() {
 		conn *
 		polite
 	END
-	HOSTS="'[127.0.0.1]:$BAD_PORT'" rconf1 'command-timeout = 2s' \
+	HOSTS="'[127.0.0.1]:$BAD_PORT'" rconf1 'command-timeout = 5s' \
 		'ignore-pipelining = yes'
 	send a@one.example
 	start_runq
@@ -638,7 +639,7 @@ idle_script() {
 
 # bats test_tags=slow
 @test "P44: only TCP is alive: command-timeout frees the slot" {
-	trouble 4.4.2 'timed out (mail)' 'command-timeout = 2s' <<-'END'
+	trouble 4.4.2 'timed out (mail)' 'command-timeout = 4s' <<-'END'
 		ehlo
 		upto MAIL
 		sleep 10000
@@ -662,7 +663,7 @@ idle_script() {
 	END
 	HOSTS="'[198.51.100.2]:2525'" rconf 'max-smtp-out = 1' \
 		'retry-after = 5h' 'connection-idle-timeout = 5m' \
-		'command-timeout = 2s' <<-'END'
+		'command-timeout = 4s' <<-'END'
 			virtual-mta v1 { smtp-source-host = '198.51.100.1 v1.example' }
 		END
 	start runq ip netns exec "$(ns_name mta)" "$P/bin/vmta-runq" --daemon

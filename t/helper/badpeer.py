@@ -2,7 +2,7 @@
 """An SMTP server that behaves as badly as its script says.
 
     badpeer.py [-l ADDR:PORT]... [--ready FILE] [--log FILE] [--rcvbuf N]
-               [--backlog N] [SCRIPT]
+               [--sndbuf N] [--backlog N] [SCRIPT]
 
 PORT 0 is any, `=` the one before. --ready gets the addresses, once it listens.
 The script (or standard input) has sections; the first of these that is there
@@ -444,6 +444,9 @@ class Server:
             if args.rcvbuf:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
                                 args.rcvbuf)
+            if args.sndbuf:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF,
+                                args.sndbuf)
             sock.bind((host, port if given == "=" else int(given)))
             port = sock.getsockname()[1]
             sock.listen(args.backlog)
@@ -485,6 +488,7 @@ def main():
     parser.add_argument("--ready")
     parser.add_argument("--log")
     parser.add_argument("--rcvbuf", type=int)
+    parser.add_argument("--sndbuf", type=int)
     parser.add_argument("--backlog", type=int, default=512)
     parser.add_argument("script", nargs="?")
     args = parser.parse_args()

@@ -6,7 +6,7 @@
 #	teardown() { end_test; }
 #
 # Nothing here waits for a time to pass: wait_until asks again until a thing
-# is so, and gives up (fails) after a minute.
+# is so, and gives up (fails) after VMTA_TEST_WAIT seconds, three minutes.
 
 # shellcheck shell=bash disable=SC2034 # the tests use what is set here
 
@@ -45,7 +45,7 @@ refute() {
 
 # wait_until [-t SECONDS] COMMAND [ARG...]: until the command succeeds.
 wait_until() {
-	local limit=60 end
+	local limit=${VMTA_TEST_WAIT:-180} end
 	if [ "$1" = -t ]; then
 		limit=$2
 		shift 2

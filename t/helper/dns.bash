@@ -61,7 +61,7 @@ dns_wait() {
 }
 
 # start_nsd [-n NAME]: nsd with the records of standard input in the root zone
-# (names in full; 300 s to live). Sets NSD, `ADDRESS@PORT`.
+# (names in full; two hours to live). Sets NSD, `ADDRESS@PORT`.
 start_nsd() {
 	local name=nsd
 	if [ "${1:-}" = -n ]; then
@@ -72,7 +72,7 @@ start_nsd() {
 	NSD=$(own_address)@5353
 	cat - >"$DNS_DIR/zone" <<-END
 		\$ORIGIN .
-		\$TTL 300
+		\$TTL 7200
 		@ SOA ns.example. root.example. 1 3600 3600 3600 60
 		@ NS ns.example.
 		ns.example. A 127.0.0.1

@@ -67,7 +67,7 @@ send_many() {
 
 # deliver [OPTION...]: a run that ends well and leaves nothing half done.
 deliver() {
-	timeout 300 "$P/bin/vmta-runq" "$@" || {
+	timeout 600 "$P/bin/vmta-runq" "$@" || {
 		fail "vmta-runq $*: exit $?"
 		return 1
 	}
