@@ -14,7 +14,7 @@ teardown() {
 }
 
 rconf2() {
-	rconf "$@" <<-'END'
+	rconf <<-'END'
 		virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example' }
 		virtual-mta v2 { smtp-source-host = '127.0.0.2 v2.example' }
 	END
