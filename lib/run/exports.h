@@ -14,7 +14,7 @@ TAILQ_HEAD(exporter_list, exporter);
 
 struct exports {
 	struct exporter_list orphans; /* of former tables, that still run */
-	struct exporter **file; /* one an acct-file section */
+	struct exporter **file;	      /* one an acct-file section */
 	size_t n;
 	unsigned int busy; /* jobs in other threads, of former ones too */
 	bool cleaning;

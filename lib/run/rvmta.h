@@ -18,14 +18,14 @@ struct rvmta {
 	char *name;
 	const struct conf_vmta *conf; /* NULL: left the configuration */
 	struct source_set *sources;
-	struct slots slots; /* its max-smtp-out, */
-	struct share share; /* and who waits for it */
-	bool stuck;	    /* a move from here could not be completed */
-	bool was_stuck;	    /* before the last look */
-	bool complained;    /* about a missing address, since the reload */
+	struct slots slots;   /* its max-smtp-out, */
+	struct share share;   /* and who waits for it */
+	bool stuck;	      /* a move from here could not be completed */
+	bool was_stuck;	      /* before the last look */
+	bool complained;      /* about a missing address, since the reload */
 	unsigned int numbers; /* grows when addresses have other numbers */
-	uint8_t *here;	    /* of each address: enum rvmta_here, as of */
-	int64_t here_at;    /* this turn of the loop (monotonic ms) */
+	uint8_t *here;	      /* of each address: enum rvmta_here, as of */
+	int64_t here_at;      /* this turn of the loop (monotonic ms) */
 };
 
 /* Own all that this worker may own and does not yet; 0 or -1. */
