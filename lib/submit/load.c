@@ -1,9 +1,10 @@
 /*
- * An accepted message into the open commit: a content for each target whose
- * added header fields differ, and a line for each recipient, with a sender of
- * his own where VERP is wanted.
+ * An accepted message into the open commit: a content for all targets that the
+ * same header fields are added for, and a line for each recipient, with a
+ * sender of his own where VERP is wanted.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "spool/batch.h"
@@ -36,64 +37,103 @@ msg_flags(const struct message_facts *f)
 	    (f->header_8bit ? BATCH_8BIT_HEADER : 0u));
 }
 
-/*
- * The message as it goes to t, in the open commit. The last one takes the
- * text over.
- */
-static int
-content_add(struct submit *s, const struct submit_env *env,
-    const struct target *t, bool last, struct content *ret_c, struct verr *err)
+/* What delivery must know of a content that was put into the open commit. */
+static void
+content_set(struct submit *s, const struct submit_env *env,
+    const struct message_facts *f, size_t number, struct content *ret_c)
 {
-	struct message_facts f = s->msg.facts;
-	struct buf text = BUF_INIT;
-	size_t added;
-
-	if (header_added(s, env, t, &text, err) == -1) {
-		buf_release(&text);
-		return (-1);
-	}
-	added = text.len;
-	if (added > 0 || !last)
-		buf_add(&text, buf_str(&s->msg.text), s->msg.text.len);
-	if (added > 0)
-		message_scan(text.p, text.len, s->msg.header_len + added, &f);
-	ret_c->target = *t;
 	ret_c->m = (struct commit_msg) {
 		.msgid = s->id.s,
-		.flags = msg_flags(&f),
-		.longest = (uint32_t)f.longest,
-		.dots = (uint32_t)f.dots,
+		.flags = msg_flags(f),
+		.longest = (uint32_t)f->longest,
+		.dots = (uint32_t)f->dots,
 		.ret = env->ret,
 		.envid = env->envid,
+		.content = number,
 	};
-	ret_c->m.content = commit_content_take(s->open.c,
-	    text.len > 0 ? &text : &s->msg.text);
-	return (0);
 }
 
-/* Contents for all targets of the recipients; caller frees. 0 or -1. */
-static int
-contents_add(struct submit *s, const struct submit_env *env,
-    struct content **ret_c, size_t *ret_n, struct verr *err)
+/* The message with these fields before it, in the open commit. */
+static void
+content_own(struct submit *s, const struct submit_env *env,
+    const struct buf *fields, struct content *ret_c)
 {
-	struct target *t = xcalloc(s->n_rcpt, sizeof(*t));
+	struct message_facts f;
+	struct buf text = BUF_INIT;
+
+	buf_add(&text, fields->p, fields->len);
+	buf_add(&text, buf_str(&s->msg.text), s->msg.text.len);
+	message_scan(text.p, text.len, s->msg.header_len + fields->len, &f);
+	content_set(s, env, &f, commit_content_take(s->open.c, &text), ret_c);
+}
+
+/* Targets of the recipients, each once; how many. */
+static size_t
+contents_targets(struct submit *s, struct content *c)
+{
 	size_t i, k, n = 0;
-	int rc = 0;
 
 	for (i = 0; i < s->n_rcpt; i++) {
 		for (k = 0; k < n; k++)
-			if (t[k].vmta == s->rcpt[i].target.vmta &&
-			    t[k].pool == s->rcpt[i].target.pool)
+			if (c[k].target.vmta == s->rcpt[i].target.vmta &&
+			    c[k].target.pool == s->rcpt[i].target.pool)
 				break;
 		if (k == n)
-			t[n++] = s->rcpt[i].target;
+			c[n++].target = s->rcpt[i].target;
 		s->rcpt[i].content = k;
 	}
-	*ret_c = xcalloc(n, sizeof(**ret_c));
-	*ret_n = n;
+	return (n);
+}
+
+/* The first of the targets that has these fields. */
+static size_t
+contents_same(const struct buf *fields, size_t k)
+{
+	size_t i;
+
+	for (i = 0; i < k; i++)
+		if (fields[i].len == fields[k].len &&
+		    memcmp(buf_str(&fields[i]), buf_str(&fields[k]),
+			fields[k].len) == 0)
+			break;
+	return (i);
+}
+
+/*
+ * Contents for all targets of the recipients; caller frees. Those to which the
+ * same is added share one, which is written once when it is large. 0 or -1.
+ */
+static int
+contents_add(struct submit *s, const struct submit_env *env,
+    struct content **ret_c, struct verr *err)
+{
+	struct content *c = xcalloc(s->n_rcpt, sizeof(*c));
+	size_t k, same, n = contents_targets(s, c), plain = n;
+	struct buf *fields = xcalloc(n, sizeof(*fields));
+	int rc = 0;
+
+	*ret_c = c;
 	for (k = 0; k < n && rc == 0; k++)
-		rc = content_add(s, env, &t[k], k + 1 == n, &(*ret_c)[k], err);
-	free(t);
+		rc = header_added(s, env, &c[k].target, &fields[k], err);
+	for (k = 0; k < n && rc == 0; k++) {
+		same = contents_same(fields, k);
+		if (same < k)
+			c[k].m = c[same].m;
+		else if (fields[k].len > 0)
+			content_own(s, env, &fields[k], &c[k]);
+		else
+			plain = k;
+	}
+	/* the message itself is taken over, so it comes last */
+	if (rc == 0 && plain < n)
+		content_set(s, env, &s->msg.facts,
+		    commit_content_take(s->open.c, &s->msg.text), &c[plain]);
+	for (k = 0; k < n; k++) {
+		if (rc == 0 && fields[k].len == 0)
+			c[k].m = c[plain].m;
+		buf_release(&fields[k]);
+	}
+	free(fields);
 	return (rc);
 }
 
@@ -163,12 +203,12 @@ load_message(struct submit *s, const struct submit_env *env, struct verr *err)
 	};
 	struct content *c = NULL;
 	struct buf sender = BUF_INIT;
-	size_t i, n = 0;
+	size_t i;
 	int rc;
 
 	if (load_commit(s, err) == NULL)
 		return (-1);
-	rc = contents_add(s, env, &c, &n, err);
+	rc = contents_add(s, env, &c, err);
 	for (i = 0; i < s->n_rcpt && rc == 0; i++)
 		rc = load_rcpt(s, env, &s->rcpt[i], c[s->rcpt[i].content].m,
 		    &key, &sender, err);
