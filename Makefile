@@ -89,8 +89,19 @@ ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LINK_$V) $(LDFLAGS)
 
 # --as-needed and one archive: a tool is linked with what it uses and no more
 # (t/lint/links.sh checks that vmta-inject has neither DNS nor TLS).
-LIBS := -l:libcdb.a -lconfuse -lidn2 -lpcre2-8 -lunistring -luv -lunbound -lxxhash -lpthread
+LIBS := -l:libcdb.a -lconfuse -lidn2 -lpcre2-8 -lunistring -luv -lunbound \
+	-lxxhash -lpthread
 TEST_LIBS := -lcmocka
+
+# vmta-inject runs once a message, and a good part of its start was looking for
+# libraries: those that it uses are part of it. INJECT_SHARED=1 links
+# them like others (a distribution may want that).
+ifeq ($(INJECT_SHARED),)
+INJECT_LIBS := -Wl,-Bstatic -lcdb -lconfuse -lidn2 -lunistring -lpcre2-8 -lxxhash \
+	-Wl,-Bdynamic -luv -lunbound -lpthread
+else
+INJECT_LIBS := $(LIBS)
+endif
 
 # What there is ---------------------------------------------------------------
 
@@ -136,7 +147,8 @@ test-programs: all units helpers fuzzers
 	@:
 
 # The flags of the last build: a change of them (or of CC) builds anew.
-FLAGS_NOW := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS)
+FLAGS_NOW := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS) \
+	$(if $(INJECT_SHARED),shared)
 ifneq ($(strip $(FLAGS_NOW)),$(strip $(file <$B/flags)))
 $(shell mkdir -p $B)
 $(file >$B/flags,$(FLAGS_NOW))
@@ -184,10 +196,13 @@ $(if $(VERBOSE),,@echo "  LINK  $@")
 $Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^)
 endef
 
+TOOL_LIBS := $(LIBS)
+$B/bin/vmta-inject: TOOL_LIBS := $(INJECT_LIBS)
+
 define tool_rule
 $B/bin/$1: $(patsubst %.c,$B/obj/%.o,bin/$1.c \
 	$(wildcard bin/$1-*.c)) $(LIB)
-	$$(link) $(LIBS)
+	$$(link) $$(TOOL_LIBS)
 bin/$1: $B/bin/$1
 	$Qln -f $$< $$@ 2>/dev/null || cp $$< $$@
 endef

@@ -308,6 +308,24 @@ teardown() {
 	equal 4 "$(cat "$P/spool/state/counter/pool.even")"
 }
 
+@test "SHARED: a large message to several VirtualMTAs is stored once" {
+	iconf 'pattern-list l { match = {' \
+		"'rcpt-to /^a/ virtual-mta=a', 'rcpt-to /^b/ virtual-mta=b'," \
+		"'* virtual-mta=c'} }" \
+		"source 'user:$(id -un)' { pattern-list = l }"
+	{
+		echo 'Subject: x'
+		echo
+		yes 'a line of text' | head -n 60000
+	} >"$BATS_TEST_TMPDIR/large"
+	inject a@x.example b@x.example c@x.example \
+		<"$BATS_TEST_TMPDIR/large"
+	equal 3 "$(batches | wc -l)"
+	equal 3 "$(find "$P/spool/content" -type f -links 3 | wc -l)"
+	equal '' "$(find "$P/spool/queue" -type f -size +20k)"
+	"$P/bin/vmta-check" spool
+}
+
 @test "a broken configuration: 78, FILE:LINE; the last good one stays" {
 	conf <<<'virtual-mta {'
 	refused 78 vmta.conf:1 a@x.example <<<'x: y'

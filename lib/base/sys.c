@@ -142,6 +142,13 @@ real_mkdirat(struct sys *s, int dfd, const char *path, mode_t mode)
 }
 
 static int
+real_fchmod(struct sys *s, int fd, mode_t mode)
+{
+	(void)s;
+	return (fchmod(fd, mode));
+}
+
+static int
 real_ftruncate(struct sys *s, int fd, off_t len)
 {
 	(void)s;
@@ -211,6 +218,7 @@ sys_init(struct sys *s)
 		.linkat = real_linkat,
 		.unlinkat = real_unlinkat,
 		.mkdirat = real_mkdirat,
+		.fchmod = real_fchmod,
 		.ftruncate = real_ftruncate,
 		.fallocate = real_fallocate,
 		.fstat = real_fstat,

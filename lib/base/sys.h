@@ -44,6 +44,7 @@ struct sys {
 	    const char *n);
 	int (*unlinkat)(struct sys *s, int dfd, const char *path, int flags);
 	int (*mkdirat)(struct sys *s, int dfd, const char *path, mode_t mode);
+	int (*fchmod)(struct sys *s, int fd, mode_t mode);
 	int (*ftruncate)(struct sys *s, int fd, off_t len);
 	int (*fallocate)(struct sys *s, int fd, int mode, off_t off, off_t len);
 	int (*fstat)(struct sys *s, int fd, struct stat *st);

@@ -64,6 +64,11 @@ publish_vmta(struct publish *p, const char *vmta, bool sync, struct verr *err)
 		(void)verr_sys(err, "sync queue/%s", vmta);
 		goto out;
 	}
+	if (sync && (made || made_vmta)) {
+		spool_dir_durable(p->sp, fd);
+		spool_dir_durable(p->sp, p->tmp_fd);
+		spool_dir_durable(p->sp, p->area_fd[BATCH_NEW]);
+	}
 	(void)snprintf(p->vmta, sizeof(p->vmta), "%s", vmta);
 	rc = 0;
 out:
@@ -94,6 +99,8 @@ publish_area(struct publish *p, enum batch_area area, bool sync,
 		(void)sys->close(sys, p->area_fd[area]);
 		p->area_fd[area] = -1;
 	}
+	if (p->area_fd[area] != -1 && sync && made)
+		spool_dir_durable(p->sp, p->area_fd[area]);
 	(void)sys->close(sys, fd);
 	return (p->area_fd[area] == -1 ? -1 : 0);
 }
@@ -174,6 +181,19 @@ publish_again(struct publish *p, int afd, const char *domain, struct verr *err)
 	return (rc);
 }
 
+/* The domain's directory, and its name in the area's unless that is durable. */
+static int
+publish_sync(struct publish *p, int afd, int fd, bool made)
+{
+	struct sys *sys = p->sp->sys;
+
+	if (made && sys->fsync(sys, afd) == -1)
+		return (-1);
+	if (made)
+		spool_dir_durable(p->sp, fd);
+	return (sys->fsync(sys, fd));
+}
+
 int
 publish_batch(struct publish *p, enum batch_area area, const char *domain,
     const char *name, bool sync, struct verr *err)
@@ -190,9 +210,7 @@ publish_batch(struct publish *p, enum batch_area area, const char *domain,
 		return (publish_again(p, afd, domain, err));
 	if (rc != 0)
 		return (rc);
-	if (sync &&
-	    ((made && sys->fsync(sys, afd) == -1) ||
-		sys->fsync(sys, fd) == -1)) {
+	if (sync && publish_sync(p, afd, fd, made) == -1) {
 		(void)verr_sys(err, "sync directory %s", domain);
 		rc = publish_undo(p, fd, name);
 	}

@@ -7,7 +7,11 @@
  * have mail sent in any name, so a spool that others may write is refused.
  *
  * What is missing is made (0700) and its parent synced; a crash between
- * leaves less than the tree, which the next call completes.
+ * leaves less than the tree, which the next call completes. Until its parent
+ * is synced a directory has the sticky bit, which means nothing else where
+ * only one user writes: so who comes upon one that another process has made a
+ * moment ago, or was killed after it had, knows that his mail in it is not
+ * safe before he has synced its parent himself.
  */
 #include <sys/statvfs.h>
 #include <arpa/inet.h>
@@ -21,6 +25,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "spool/spool.h"
+
+/* The mode of a directory whose parent is not synced. */
+#define SPOOL_DIR_NEW (S_ISVTX | 0700)
 
 /* Is the open directory ours alone to write? */
 static int
@@ -53,7 +60,41 @@ spool_part(struct spool *sp, const char *name, int *ret_fd, struct verr *err)
 		return (-1);
 	if (made && sp->sys->fsync(sp->sys, sp->fd) == -1)
 		return (verr_sys(err, "sync %s", sp->path));
+	if (made)
+		spool_dir_durable(sp, *ret_fd);
 	return (spool_secure(sp, *ret_fd, name, err));
+}
+
+/* Is its name perhaps not durable? */
+static bool
+spool_dir_new(struct spool *sp, int fd)
+{
+	struct stat st;
+
+	return (sp->sys->fstat(sp->sys, fd, &st) == -1 ||
+	    (st.st_mode & S_ISVTX) != 0);
+}
+
+/*
+ * The name of the root becomes durable. Where its parent may not be read, that
+ * is left to the filesystem.
+ */
+static int
+spool_root_sync(struct spool *sp, struct verr *err)
+{
+	struct sys *sys = sp->sys;
+	int fd, rc = 0;
+
+	fd = sys->openat(sys, sp->fd, "..", O_RDONLY | O_DIRECTORY, 0);
+	if (fd == -1 && errno != EACCES)
+		return (verr_sys(err, "open what holds %s", sp->path));
+	if (fd != -1 && sys->fsync(sys, fd) == -1)
+		rc = verr_sys(err, "sync what holds %s", sp->path);
+	if (fd != -1)
+		(void)sys->close(sys, fd);
+	if (rc == 0)
+		spool_dir_durable(sp, sp->fd);
+	return (rc);
 }
 
 /* Open the root, made when it is missing (its parent must be there). */
@@ -65,14 +106,17 @@ spool_root(struct spool *sp, struct verr *err)
 
 	sp->fd = sys->openat(sys, AT_FDCWD, sp->path, flags, 0);
 	if (sp->fd == -1 && errno == ENOENT) {
-		if (sys->mkdirat(sys, AT_FDCWD, sp->path, 0700) == -1 &&
+		if (sys->mkdirat(sys, AT_FDCWD, sp->path, SPOOL_DIR_NEW) ==
+			-1 &&
 		    errno != EEXIST)
 			return (verr_sys(err, "make spool %s", sp->path));
 		sp->fd = sys->openat(sys, AT_FDCWD, sp->path, flags, 0);
 	}
 	if (sp->fd == -1)
 		return (verr_sys(err, "open spool %s", sp->path));
-	return (spool_secure(sp, sp->fd, "", err));
+	if (spool_secure(sp, sp->fd, "", err) == -1)
+		return (-1);
+	return (spool_dir_new(sp, sp->fd) ? spool_root_sync(sp, err) : 0);
 }
 
 int
@@ -268,11 +312,15 @@ spool_dir_make(struct spool *sp, int dfd, const char *name, bool *ret_made,
 	/* an owner may remove an empty one between our two calls */
 	for (i = 0; i < 1000; i++) {
 		fd = file_open_dir(sys, dfd, name);
-		if (fd != -1)
+		if (fd != -1) {
+			if (ret_made != NULL && !*ret_made)
+				*ret_made = spool_dir_new(sp, fd);
 			return (fd);
+		}
 		if (errno != ENOENT)
 			break;
-		if (sys->mkdirat(sys, dfd, name, 0700) == 0) {
+		if (sys->mkdirat(sys, dfd, name,
+			ret_made != NULL ? SPOOL_DIR_NEW : 0700) == 0) {
 			if (ret_made != NULL)
 				*ret_made = true;
 		} else if (errno != EEXIST) {
@@ -280,4 +328,14 @@ spool_dir_make(struct spool *sp, int dfd, const char *name, bool *ret_made,
 		}
 	}
 	return (verr_sys(err, "open directory %s", name));
+}
+
+void
+spool_dir_durable(struct spool *sp, int fd)
+{
+	int saved = errno;
+
+	/* if that fails, somebody syncs once more than he must */
+	(void)sp->sys->fchmod(sp->sys, fd, 0700);
+	errno = saved;
 }

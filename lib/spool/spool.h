@@ -68,10 +68,14 @@ int spool_queue_split(const char *queue, char ret_domain[SPOOL_DOMAIN_MAX + 1],
  */
 int spool_dir(struct spool *sp, int dfd, const char *name, struct verr *err);
 /*
- * The same; a missing one is made. *ret_made (may be NULL) is set to true
- * when it was (else left alone): the caller syncs dfd where that matters.
+ * The same; a missing one is made. *ret_made (may be NULL: no matter) is set
+ * to true when its name is perhaps not durable: it was made now, or somebody
+ * else has made it and not said spool_dir_durable. Else it is left alone. The
+ * caller syncs dfd where that matters.
  */
 int spool_dir_make(struct spool *sp, int dfd, const char *name, bool *ret_made,
     struct verr *err);
+/* The name of the open directory fd is durable: its parent was synced. */
+void spool_dir_durable(struct spool *sp, int fd);
 
 #endif

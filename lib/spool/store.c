@@ -26,6 +26,8 @@ store_dir(struct spool *sp, const char *name, struct verr *err)
 		(void)sp->sys->close(sp->sys, fd);
 		return (-1);
 	}
+	if (fd != -1 && made)
+		spool_dir_durable(sp, fd);
 	return (fd);
 }
 

@@ -1,9 +1,10 @@
 /*
- * An accepted message into the open commit: a content for each target whose
- * added header fields differ, and a line for each recipient, with a sender of
- * his own where VERP is wanted.
+ * An accepted message into the open commit: a content for all targets that the
+ * same header fields are added for, and a line for each recipient, with a
+ * sender of his own where VERP is wanted.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "spool/batch.h"
@@ -38,71 +39,133 @@ msg_flags(const struct message_facts *f)
 	    (f->header_8bit ? BATCH_8BIT_HEADER : 0u));
 }
 
-/*
- * The message as it goes to r and those like him, in the open commit. The last
- * one takes the text over.
- */
-static int
-content_add(struct submit *s, const struct submit_env *env,
-    const struct rcpt *r, bool last, struct content *ret_c, struct verr *err)
+/* What delivery must know of a content that was put into the open commit. */
+static void
+content_set(struct submit *s, const struct submit_env *env,
+    const struct message_facts *f, size_t number, struct content *ret_c)
 {
-	const struct target *t = &r->target;
-	struct message_facts f = s->msg.facts;
-	struct buf text = BUF_INIT;
-	size_t added, header;
-
-	if (header_added(s, env, t, &text, err) == -1) {
-		buf_release(&text);
-		return (-1);
-	}
-	unsub_added(s, env, r, &text);
-	added = text.len;
-	header = s->msg.header_len + added;
-	if (added > 0 || !last || rewrite_has_from(t))
-		buf_add(&text, buf_str(&s->msg.text), s->msg.text.len);
-	if (rewrite_from(t, &text, &header) || added > 0)
-		message_scan(text.p, text.len, header, &f);
-	ret_c->target = *t;
 	ret_c->m = (struct commit_msg) {
 		.msgid = s->id.s,
-		.flags = msg_flags(&f),
-		.longest = (uint32_t)f.longest,
-		.dots = (uint32_t)f.dots,
+		.flags = msg_flags(f),
+		.longest = (uint32_t)f->longest,
+		.dots = (uint32_t)f->dots,
 		.ret = env->ret,
 		.envid = env->envid,
+		.content = number,
 	};
-	ret_c->m.content = commit_content_take(s->open.c,
-	    text.len > 0 ? &text : &s->msg.text);
-	return (0);
+}
+
+/* The message with these fields before it, as its target has it. */
+static void
+content_own(struct submit *s, const struct submit_env *env,
+    const struct buf *fields, struct content *ret_c)
+{
+	size_t header = s->msg.header_len + fields->len;
+	struct message_facts f;
+	struct buf text = BUF_INIT;
+
+	buf_add(&text, buf_str(fields), fields->len);
+	buf_add(&text, buf_str(&s->msg.text), s->msg.text.len);
+	(void)rewrite_from(&ret_c->target, &text, &header);
+	message_scan(text.p, text.len, header, &f);
+	content_set(s, env, &f, commit_content_take(s->open.c, &text), ret_c);
 }
 
 /*
- * Contents for all targets of the recipients, or for each of these; caller
- * frees. 0 or -1.
+ * Targets of the recipients, each once, or each recipient's, and of each the
+ * first recipient; how many.
  */
-static int
-contents_add(struct submit *s, const struct submit_env *env,
-    struct content **ret_c, size_t *ret_n, struct verr *err)
+static size_t
+contents_targets(struct submit *s, struct content *c, const struct rcpt **first)
 {
-	const struct rcpt **r = xcalloc(s->n_rcpt, sizeof(*r));
 	bool each = unsub_each(s);
 	size_t i, k, n = 0;
-	int rc = 0;
 
 	for (i = 0; i < s->n_rcpt; i++) {
 		for (k = each ? n : 0; k < n; k++)
-			if (r[k]->target.vmta == s->rcpt[i].target.vmta &&
-			    r[k]->target.pool == s->rcpt[i].target.pool)
+			if (c[k].target.vmta == s->rcpt[i].target.vmta &&
+			    c[k].target.pool == s->rcpt[i].target.pool)
 				break;
-		if (k == n)
-			r[n++] = &s->rcpt[i];
+		if (k == n) {
+			first[n] = &s->rcpt[i];
+			c[n++].target = s->rcpt[i].target;
+		}
 		s->rcpt[i].content = k;
 	}
-	*ret_c = xcalloc(n, sizeof(**ret_c));
-	*ret_n = n;
-	for (k = 0; k < n && rc == 0; k++)
-		rc = content_add(s, env, r[k], k + 1 == n, &(*ret_c)[k], err);
-	free(r);
+	return (n);
+}
+
+/*
+ * The first of the targets that has these fields, and the message as it is; k,
+ * where each recipient has fields of his own.
+ */
+static size_t
+contents_same(struct submit *s, const struct content *c,
+    const struct buf *fields, size_t k)
+{
+	size_t i = unsub_each(s) || rewrite_has_from(&c[k].target) ? k : 0;
+
+	for (; i < k; i++)
+		if (fields[i].len == fields[k].len &&
+		    !rewrite_has_from(&c[i].target) &&
+		    memcmp(buf_str(&fields[i]), buf_str(&fields[k]),
+			fields[k].len) == 0)
+			break;
+	return (i);
+}
+
+/* Contents for n targets with these fields. */
+static void
+contents_put(struct submit *s, const struct submit_env *env, struct content *c,
+    const struct buf *fields, size_t n)
+{
+	size_t k, same, plain = n;
+
+	for (k = 0; k < n; k++) {
+		same = contents_same(s, c, fields, k);
+		if (same < k)
+			c[k].m = c[same].m;
+		else if (fields[k].len > 0 || rewrite_has_from(&c[k].target))
+			content_own(s, env, &fields[k], &c[k]);
+		else
+			plain = k;
+	}
+	if (plain == n)
+		return;
+	/* the message itself is taken over, so it comes last */
+	content_set(s, env, &s->msg.facts,
+	    commit_content_take(s->open.c, &s->msg.text), &c[plain]);
+	for (k = plain + 1; k < n; k++)
+		if (contents_same(s, c, fields, k) == plain)
+			c[k].m = c[plain].m;
+}
+
+/*
+ * Contents for all targets of the recipients; caller frees. Those to which the
+ * same is added share one, which is written once when it is large. 0 or -1.
+ */
+static int
+contents_add(struct submit *s, const struct submit_env *env,
+    struct content **ret_c, struct verr *err)
+{
+	struct content *c = xcalloc(s->n_rcpt, sizeof(*c));
+	const struct rcpt **first = xcalloc(s->n_rcpt, sizeof(*first));
+	size_t k, n = contents_targets(s, c, first);
+	struct buf *fields = xcalloc(n, sizeof(*fields));
+	int rc = 0;
+
+	*ret_c = c;
+	for (k = 0; k < n && rc == 0; k++) {
+		rc = header_added(s, env, &c[k].target, &fields[k], err);
+		if (rc == 0)
+			unsub_added(s, env, first[k], &fields[k]);
+	}
+	if (rc == 0)
+		contents_put(s, env, c, fields, n);
+	for (k = 0; k < n; k++)
+		buf_release(&fields[k]);
+	free(fields);
+	free(first);
 	return (rc);
 }
 
@@ -170,12 +233,12 @@ load_message(struct submit *s, const struct submit_env *env, struct verr *err)
 	};
 	struct content *c = NULL;
 	struct buf sender = BUF_INIT;
-	size_t i, n = 0;
+	size_t i;
 	int rc;
 
 	if (load_commit(s, err) == NULL)
 		return (-1);
-	rc = contents_add(s, env, &c, &n, err);
+	rc = contents_add(s, env, &c, err);
 	for (i = 0; i < s->n_rcpt && rc == 0; i++)
 		rc = load_rcpt(s, env, &s->rcpt[i], c[s->rcpt[i].content].m,
 		    &key, &sender, err);

@@ -46,6 +46,27 @@ act_single(struct spool *sp)
 	return (act_commit(sp, 1, false, false));
 }
 
+/* DIRSYNC: the directories are there, made by one who has not synced them. */
+static int
+act_others(struct spool *sp)
+{
+	static const char *const name[] = { "news", "tmp", "new",
+		"d0.example" };
+	bool made = false;
+	int fd[4] = { -1, -1, -1, -1 }, parent, rc = 0;
+	size_t i;
+
+	for (i = 0; i < 4 && rc == 0; i++) {
+		parent = i == 0 ? sp->queue_fd : i < 3 ? fd[0] : fd[2];
+		fd[i] = spool_dir_make(sp, parent, name[i], &made, &t_err);
+		rc = fd[i] == -1 ? -1 : 0;
+	}
+	for (i = 0; i < 4; i++)
+		if (fd[i] != -1)
+			(void)sp->sys->close(sp->sys, fd[i]);
+	return (rc == 0 ? act_single(sp) : -1);
+}
+
 static int
 act_multi(struct spool *sp)
 {
@@ -271,6 +292,7 @@ judge_space(struct spool *sp, bool acked)
 
 static const struct row rows[] = {
 	{ "one queue", NULL, act_single, judge_commit, 2, true, 1 },
+	{ "directories of others", NULL, act_others, judge_commit, 2, true, 1 },
 	{ "several queues", NULL, act_multi, judge_commit, 8, true, 3 },
 	{ "many queues", NULL, act_many, judge_commit, 24, true, 3 },
 	{ "shared content", NULL, act_shared, judge_commit, 8, true, 3 },

@@ -197,6 +197,8 @@ T_CALL('x', int, unlinkat, (struct sys * s, int d, const char *p, int f),
     t_real.unlinkat(&t_real, d, p, f))
 T_CALL('x', int, mkdirat, (struct sys * s, int d, const char *p, mode_t m),
     t_real.mkdirat(&t_real, d, p, m))
+T_CALL('x', int, fchmod, (struct sys * s, int fd, mode_t m),
+    t_real.fchmod(&t_real, fd, m))
 T_CALL('x', int, ftruncate, (struct sys * s, int fd, off_t n),
     t_real.ftruncate(&t_real, fd, n))
 T_CALL('x', int, fallocate, (struct sys * s, int fd, int m, off_t o, off_t n),
@@ -247,6 +249,7 @@ t_sys_init(struct t_sys *t, enum t_fault fault, long at, int error)
 	t->sys.linkat = t_linkat;
 	t->sys.unlinkat = t_unlinkat;
 	t->sys.mkdirat = t_mkdirat;
+	t->sys.fchmod = t_fchmod;
 	t->sys.ftruncate = t_ftruncate;
 	t->sys.fallocate = t_fallocate;
 }
