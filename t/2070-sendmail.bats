@@ -164,7 +164,7 @@ dora@intra.corp.example anna@corp.example" "$(queued)"
 		printf 'VRFY x\r\nRSET\r\nHELO x\r\nQUIT\r\nMAIL FROM:<no>\r\n'
 	} >"$BATS_TEST_TMPDIR/in"
 	"$SM" -bs <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out"
-	equal '220 250 250 250 250 250 250 250 250 250 250 250 354 250 250 250 354 250 250 252 250 250 221' \
+	equal '220 250 250 250 250 250 250 250 250 250 250 250 250 250 250 250 250 354 250 250 250 354 250 250 252 250 250 221' \
 		"$(tr -d '\r' <"$BATS_TEST_TMPDIR/out" | cut -c 1-3 | xargs)"
 	grep -q '^250 2.0.0 Ok: queued as [0-9a-v]\{21\}' "$BATS_TEST_TMPDIR/out"
 	equal 4 "$(vqueue count)"

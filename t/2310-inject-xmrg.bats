@@ -25,11 +25,11 @@ xmrg() {
 	python3 "$HELPER/xmrg.py" "$@"
 }
 
-# sink_conf [LINE...]: a sink, and everything goes there.
+# sink_conf: a sink, and everything goes there.
 sink_conf() {
 	start_sink -s
 	iconf "domain '*' { smtp-hosts = {'[127.0.0.1]:$SINK_PORT'}" \
-		"max-smtp-out = 4 retry-after = 1s }" "$@"
+		"max-smtp-out = 4 retry-after = 1s }"
 }
 
 # stream [ARG...]: $S through inject, refusals to $R.
@@ -587,7 +587,7 @@ refused_merge() {
 		printf '"\n'
 		for i in {1..900}; do
 			printf 'XDFN v%d="%s" ' $i "[a] [[[[["
-			printf 'V%d=1%.0s ' $(yes $i | head -n 200)
+			printf "V$i=1 %.0s" {1..200}
 			printf '\n'
 		done
 		printf 'RCPT TO:<a@x.example>\nXPRT 1 LAST\n\n'

@@ -44,7 +44,7 @@ struct bsmtp {
 	struct bsmtp_txn txn;
 	struct bsmtp_rcpt *rcpt; /* pointers are set when it is complete */
 	size_t rcpt_cap;
-	struct buf text; /* strings of the recipients, NUL-ended, in order */
+	struct buf text;    /* strings of the recipients, NUL-ended, in order */
 	struct xmrg *merge; /* of txn.merge; NULL: there was none yet */
 };
 
@@ -235,7 +235,7 @@ cmd_data(struct bsmtp *b, const char *args, const char *end)
 	b->pos = POS_LINE_START;
 }
 
-/* HELO, EHLO, RSET: start anew. */
+/* RSET: what was begun is taken back. */
 static void
 cmd_reset(struct bsmtp *b, const char *args, const char *end)
 {
@@ -252,8 +252,12 @@ cmd_noop(struct bsmtp *b, const char *args, const char *end)
 	(void)end;
 }
 
+/*
+ * QUIT, HELO, EHLO: the end, or the beginning, of what somebody has said.
+ * Where files are joined the one before may have been cut off.
+ */
 static void
-cmd_quit(struct bsmtp *b, const char *args, const char *end)
+cmd_session(struct bsmtp *b, const char *args, const char *end)
 {
 	(void)args;
 	(void)end;
@@ -307,14 +311,14 @@ static const struct {
 	const char *verb;
 	void (*fn)(struct bsmtp *b, const char *args, const char *end);
 } command[] = {
-	{ "HELO", cmd_reset },
-	{ "EHLO", cmd_reset },
+	{ "HELO", cmd_session },
+	{ "EHLO", cmd_session },
 	{ "MAIL", cmd_mail },
 	{ "RCPT", cmd_rcpt },
 	{ "DATA", cmd_data },
 	{ "RSET", cmd_reset },
 	{ "NOOP", cmd_noop },
-	{ "QUIT", cmd_quit },
+	{ "QUIT", cmd_session },
 	{ "XMRG", cmd_xmrg },
 	{ "XDFN", cmd_xdfn },
 	{ "XPRT", cmd_xprt },

@@ -33,7 +33,13 @@ struct mbox {
 };
 
 /* What the start of a line is. */
-enum mbox_start { START_UNSURE, START_EMPTY, START_FROM, START_QUOTED, START_TEXT };
+enum mbox_start {
+	START_UNSURE,
+	START_EMPTY,
+	START_FROM,
+	START_QUOTED,
+	START_TEXT
+};
 
 struct mbox *
 mbox_new(const struct mbox_opts *opts)

@@ -155,8 +155,7 @@ value_add(struct xmrg *x, const char **p, const char *end, struct verr *err)
 		buf_addc(&x->text, (unsigned char)*at);
 	}
 	if (at == end)
-		return (verr_set(err, VEX_DATA,
-		    "XDFN: a quote is not closed"));
+		return (verr_set(err, VEX_DATA, "XDFN: a quote is not closed"));
 	*p = at + 1;
 	return (0);
 }
@@ -187,8 +186,7 @@ define_one(struct xmrg *x, const char **p, const char *end, struct verr *err)
 		x->cap_def = x->cap_def * 2 + 64;
 		x->def = xreallocarray(x->def, x->cap_def, sizeof(*x->def));
 	}
-	x->def[x->n_def++] = (struct xmrg_def) { number, at,
-		x->text.len - at };
+	x->def[x->n_def++] = (struct xmrg_def) { number, at, x->text.len - at };
 	x->now.to = x->n_def;
 	if (strcmp(x->name[number], "*parts") == 0 && x->text.len > at)
 		x->chooses = true;

@@ -23,8 +23,8 @@
 #include "base/err.h"
 #include "mail/merge.h"
 
-#define XMRG_LINE_MAX 65536		/* octets of an XDFN line */
-#define XMRG_NAMES_MAX 1000		/* variables of a transaction */
+#define XMRG_LINE_MAX 65536		  /* octets of an XDFN line */
+#define XMRG_NAMES_MAX 1000		  /* variables of a transaction */
 #define XMRG_TEXT_MAX (64u * 1024 * 1024) /* octets of all values */
 
 struct xmrg;

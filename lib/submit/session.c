@@ -145,8 +145,9 @@ cmd_ehlo(struct session *ss, const char *args)
 	    "250-SMTPUTF8\r\n250-DSN\r\n250-VERP\r\n",
 	    ss->host, submit_max_size(ss->s));
 	if (submit_source(ss->s)->allow_mailmerge)
-		buf_adds(&ss->out, "250-XMRG\r\n250-XDFN\r\n250-XPRT\r\n"
-				   "250-XACK\r\n");
+		buf_adds(&ss->out,
+		    "250-XMRG\r\n250-XDFN\r\n250-XPRT\r\n"
+		    "250-XACK\r\n");
 	buf_adds(&ss->out, "250 ENHANCEDSTATUSCODES\r\n");
 }
 

@@ -7,8 +7,8 @@
  */
 #include "submit/stream_impl.h"
 
-static const char alone[] =
-    "all or nothing: a mail merge can only be alone in a stream";
+static const char
+    alone[] = "all or nothing: a mail merge can only be alone in a stream";
 
 /* The recipients. 0 or -1. */
 static int

@@ -70,7 +70,7 @@ submit_xmrg_free(struct submit_xmrg *m)
 
 /* The template: in one piece, unless recipients choose of its parts. */
 static int
-template(struct submit_xmrg *m, struct verr *err)
+template_parts(struct submit_xmrg *m, struct verr *err)
 {
 	unsigned int i, n = xmrg_parts(m->x);
 	const struct buf *text;
@@ -91,7 +91,7 @@ submit_xmrg_begin(struct submit_xmrg *m, struct verr *err)
 	const char *const *name;
 	size_t n;
 
-	if (submit_merge_ok(m->m, err) == -1 || template(m, err) == -1)
+	if (submit_merge_ok(m->m, err) == -1 || template_parts(m, err) == -1)
 		return (-1);
 	name = xmrg_names(m->x, &n);
 	m->value = xcalloc(n + 1, sizeof(*m->value));

@@ -34,7 +34,7 @@ def prefix(conf):
 
 
 def timed(argv, stdin):
-    """Run it: (seconds, MiB of memory at most, standard output)."""
+    """Run it: (seconds, of them on a processor, MiB of memory, output)."""
     out = tempfile.TemporaryFile()
     start = time.monotonic()
     with open(stdin, 'rb') as f:
@@ -45,7 +45,8 @@ def timed(argv, stdin):
     if child.returncode != 0:
         fail(f'{argv[0]} ended with {child.returncode}')
     out.seek(0)
-    return seconds, usage.ru_maxrss / 1024, out.read().decode()
+    return seconds, usage.ru_utime + usage.ru_stime, \
+        usage.ru_maxrss / 1024, out.read().decode()
 
 
 def disk():

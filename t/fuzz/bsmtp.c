@@ -1,6 +1,6 @@
 /*
- * Batch SMTP, merges too: what is accepted and what is refused, and where, is the same
- * whatever the cuts; what is accepted can be stored and sent.
+ * Batch SMTP, merges too: what is accepted and what is refused, and where, is
+ * the same whatever the cuts; what is accepted can be stored and sent.
  */
 #include "fuzz.h"
 #include "mail/bsmtp.h"

@@ -1,6 +1,6 @@
 /*
- * Batch SMTP, merges too: transactions, errors with their lines, un-stuffing; cut at
- * every place the result is the same; content never becomes commands.
+ * Batch SMTP, merges too: transactions, errors with their lines, un-stuffing;
+ * cut at every place the result is the same; content never becomes commands.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -142,7 +142,10 @@ static const struct {
 	{ M R "DATA\n\n\n.\n", "1<s@x>a@b[\n\n]" },
 	/* RSET, EHLO, NOOP */
 	{ M R "RSET\n" M "NOOP\n" R "DATA\nx\n.\n", "4<s@x>a@b[x\n]" },
-	{ M R "EHLO y\nRCPT TO:<a@b>\n", "!4:RCPT without MAIL;" },
+	{ M R "EHLO y\nRCPT TO:<a@b>\n",
+	    "!1:transaction without DATA;!4:RCPT without MAIL;" },
+	{ M R "HELO y\n" M R "DATA\nx\n.\n",
+	    "!1:transaction without DATA;4<s@x>a@b[x\n]" },
 	/* bad recipients do not spoil the others */
 	{ M "RCPT TO:<joe>\n" R "DATA\nx\n.\n",
 	    "!r2:no @domain;1<s@x>a@b[x\n]" },
@@ -185,8 +188,8 @@ static const struct {
 	  "XDFN b=\"\\\"\\\\\\n\" B=\"\"\n" R R
 	  "XPRT 1\n..a\n...\n.\nxprt 2 last\nb\n.\n",
 	    "2<s@x>verp a@b{a=1;b=x y;},a@b{b=;},a@b{b=;}[.a\n..\n][b\n]" },
-	{ X "XDFN *parts=1,1 *jobId=\"j\"\nXDFN n=\"a\"\tm=b \n" R
-	    "XDFN\n" R "XPRT 1 LAST\n.\n",
+	{ X "XDFN *parts=1,1 *jobId=\"j\"\nXDFN n=\"a\"\tm=b \n" R "XDFN\n" R
+	    "XPRT 1 LAST\n.\n",
 	    "1<s@x>a@b{*parts=1,1;*jobid=j;n=a;m=b;},a@b{}choose[]" },
 	{ X "XDFN n=1\n" R "XPRT 2\nb\n.\nXPRT 1 LAST\na\n.\n" M R
 	    "DATA\nx\n.\n",

@@ -112,8 +112,7 @@ static const struct {
 	{ F "x: y\n\n" F "z: y\n\n", "1<a@b>[x: y\n]4<a@b>[z: y\n]" },
 	{ "\n\n" F "x\n", "3<a@b>[x\n]" },
 	/* the first line of a message may be empty, or one of it */
-	{ F "\n" F, "1<a@b>[]3<a@b>[]" },
-	{ F F, "1<a@b>[From a@b" D "]" },
+	{ F "\n" F, "1<a@b>[]3<a@b>[]" }, { F F, "1<a@b>[From a@b" D "]" },
 	/* what is no From_ line */
 	{ F "x\n" F "y\n", "1<a@b>[x\nFrom a@b" D "y\n]" },
 	{ F "x\n\nFrom here on it is text\n",
@@ -135,8 +134,7 @@ static const struct {
 	    "1<a@b>[From x\n>From y\n>>From z\n>From\n >From x\n>x\n>]" },
 	{ F "x\n\n>From a@b" D "y\n", "1<a@b>[x\n\nFrom a@b" D "y\n]" },
 	/* not an mbox; and one that begins with something else */
-	{ "x: y\n\nhi\n", "!1;" },
-	{ "\nFrom x\nhi\n\n\nhi\n", "!2;" },
+	{ "x: y\n\nhi\n", "!1;" }, { "\nFrom x\nhi\n\n\nhi\n", "!2;" },
 	{ "junk\n\n" F "x\n", "!1;3<a@b>[x\n]" },
 	/* ends */
 	{ F "x", "1<a@b>[x]" }, { F "Fro", "1<a@b>[Fro]" },
