@@ -408,3 +408,19 @@ suppressed() {
 	equal 'b=1000 d=9000 r=10000' "$(types)"
 	all_final 10000
 }
+
+# bats test_tags=slow
+@test "SUPPRESS: a new list counts in the middle of a batch that is being sent" {
+	start_sink --delay 'dot 200'
+	sconf 'max-smtp-out = 1'
+	suppress build
+	suppress build --list more
+	send_many 1 60 one.example
+	start_runq
+	wait_until eval '[ "$(sink_count messages)" -ge 1 ]'
+	suppress add r60@one.example
+	ended "$RUNQ_PID"
+	equal 'r60@one.example' "$(suppressed)"
+	equal 59 "$(sink_count messages)"
+	all_final 60
+}

@@ -101,7 +101,7 @@ suplist_fold(const char *smtp, char ret[ADDR_MAX + 1])
 	size_t n = at != NULL ? (size_t)(at - smtp) : 0, len = n, i;
 
 	if (n > ADDR_LOCAL_MAX || at == NULL)
-		n = len = 0; /* no address: it is on no list */
+		len = 0; /* no address: it is on no list */
 	else if (*smtp == '"')
 		len = local_unquote(smtp, n, ret);
 	else
@@ -303,23 +303,24 @@ list_whole(struct suplist *l, struct verr *err)
 static int
 list_head(struct suplist *l, struct verr *err)
 {
-	uint64_t *c = l->count;
+	const size_t skip = strlen(SUPLIST_HEAD);
+	unsigned long version;
 	const char *p = NULL;
-	char text[256];
-	int version = 0;
-	size_t n = 0;
+	char text[256], *at;
+	size_t n = 0, i;
 
-	if (list_value(l, "M", 1, &p, &n, err) != 1 || n >= sizeof(text))
+	if (list_value(l, "M", 1, &p, &n, err) != 1 || p == NULL ||
+	    n >= sizeof(text) || n < skip || memcmp(p, SUPLIST_HEAD, skip) != 0)
 		return (verr_set(err, VEX_DATA, "no suppression list"));
 	memcpy(text, p, n);
 	text[n] = '\0';
-	if (sscanf(text, SUPLIST_HEAD_SCAN, &version, &c[0], &c[1], &c[2],
-		&c[3], &c[4], &c[5]) < 1)
-		return (verr_set(err, VEX_DATA, "no suppression list"));
+	version = strtoul(text + skip, &at, 10);
+	for (i = 0; i < SUPLIST_KINDS; i++)
+		l->count[i] = strtoull(at, &at, 10);
 	if (version > SUPLIST_VERSION)
 		return (verr_set(err, VEX_UNAVAILABLE,
-		    "of a newer version (%d)", version));
-	if (c[SUPLIST_REGEX] > SUPLIST_REGEX_MAX)
+		    "of a newer version (%lu)", version));
+	if (version < 1 || l->count[SUPLIST_REGEX] > SUPLIST_REGEX_MAX)
 		return (verr_set(err, VEX_DATA, "damaged"));
 	return (0);
 }

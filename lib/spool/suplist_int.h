@@ -7,11 +7,8 @@
 #include "spool/suplist.h"
 
 #define SUPLIST_VERSION 1
+/* The version follows, and how many entries there are of each kind. */
 #define SUPLIST_HEAD "vmta-suppress "
-/* The version, and how many entries there are of each kind. */
-#define SUPLIST_HEAD_SCAN                                              \
-	SUPLIST_HEAD "%d %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 \
-		     " %" SCNu64 " %" SCNu64
 
 /* The line at the end: octets of the file, this line too. */
 #define SUPLIST_END "END %016" PRIu64 "\n"
