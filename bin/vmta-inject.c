@@ -417,8 +417,8 @@ main(int argc, char **argv)
 
 	/*
 	 * sendmail's 75 says that the mail is queued, to be tried again, and
-	 * callers that know this (PHP's mail()) take it for success. Ours
-	 * says that nothing is: called as sendmail it is an error to all.
+	 * a caller that knows this takes it for success (as PHP's mail() is
+	 * written to). Ours says that nothing is: it must be an error to all.
 	 */
 	temp = inject_is_sendmail(argv[0]) ? VEX_IO : VEX_TEMP;
 	mem_exit_code(temp);

@@ -23,8 +23,9 @@ struct rights {
 };
 
 /*
- * To be called first, with the exit code for what may be better later: descriptors 0 to 2 are open, umask 077, no core dump,
- * signals as they are by default, and, set-uid, no environment.
+ * To be called first, with the exit code for what may be better later:
+ * descriptors 0 to 2 are open, umask 077, no core dump, signals as they are by
+ * default, and, set-uid, no environment.
  */
 void rights_init(struct rights *r, int temp);
 /* Set-uid: may this configuration be trusted? 0, or -1 (VEX_CONFIG). */

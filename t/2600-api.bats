@@ -56,8 +56,11 @@ calls() {
 	"$BATS_FILE_TMPDIR/${TALK:-talk}"
 }
 
-# said CALL TEXT: some line of $output says that of the call.
+# said CALL TEXT: some line of $output says that of the call, and none that the
+# program is not as it was.
 said() {
+	refute grep 'SIGCHLD by\|child is seen\|without O_CLOEXEC\| became ' \
+		<<<"$output"
 	grep -q "^$1 .*$2" <<<"$output" || fail "no $1 with '$2' in: $output"
 }
 

@@ -334,7 +334,7 @@ ready_part(vmta_submit *s, const char *key, const void *given)
 static int
 part(vmta_submit *s, const char *key, const char *name, const char *value)
 {
-	if (ready_part(s, key, name) == -1)
+	if (ready_part(s, key, name) == -1 || name == NULL)
 		return (-1);
 	return (send_pair(s, key, name, value));
 }
@@ -496,6 +496,22 @@ vmta_var(vmta_submit *s, const char *name, const char *value)
 	return (part(s, "var", name, value));
 }
 
+/* `ACCEPTED REFUSED ID`. 0 or -1. */
+static int
+totals(vmta_submit *s, const char *text)
+{
+	char *end;
+
+	s->count = strtoul(text, &end, 10);
+	if (*end != ' ')
+		return (-1);
+	s->n_refused = strtoul(end + 1, &end, 10);
+	if (*end != ' ')
+		return (-1);
+	(void)snprintf(s->id, sizeof(s->id), "%s", end + 1);
+	return (0);
+}
+
 int
 vmta_end(vmta_submit *s)
 {
@@ -515,7 +531,7 @@ vmta_end(vmta_submit *s)
 		s->n_refused = s->n_kept;
 		return (-1);
 	}
-	if (sscanf(text, "%lu %lu %31s", &s->count, &s->n_refused, s->id) < 2) {
+	if (totals(s, text) == -1) {
 		(void)set(s, VMTA_SOFTWARE, "vmta-inject: not an answer");
 		return (break_off(s));
 	}
