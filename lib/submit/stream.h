@@ -21,6 +21,7 @@ struct submit_stream_opts {
 	 * with each transaction.
 	 */
 	struct submit_env env;
+	size_t max_rcpt; /* of one transaction; 0: as the source's setting */
 	/* One commit, or, when anything is refused, nothing. */
 	bool all_or_nothing;
 	/*
