@@ -1,6 +1,7 @@
 /*
  * vmta-inject: put mail into the spool. Options, rights, configuration; then
- * one message from standard input, or a stream (vmta-inject-stream.c).
+ * one message from standard input (vmta-inject-message.c), or what one of the
+ * other parts reads.
  *
  * It exits 0 only when all of it is on stable storage. A single message that
  * is refused leaves nothing behind; what a crash leaves is invisible.
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/esc.h"
 #include "base/stamp.h"
 #include "base/sys.h"
 #include "base/unit.h"
@@ -40,7 +40,8 @@ enum {
 	O_EMAIL,
 	O_DEDUPE,
 	O_UNDEFINED,
-	O_PREVIEW
+	O_PREVIEW,
+	O_PICKUP
 };
 
 static const struct cli_opt inject_opts[] = {
@@ -59,6 +60,8 @@ static const struct cli_opt inject_opts[] = {
 	{ NULL, 't', NULL, "recipients from To, Cc and Bcc too", O_HEADER },
 	{ NULL, 'v', NULL, "print id and recipients of messages", O_VERBOSE },
 	{ "bsmtp", 0, NULL, "read batch SMTP from FILEs", O_BSMTP },
+	{ "pickup", 0, NULL, "take what is in the pickup directories",
+	    O_PICKUP },
 	{ "merge", 0, "LIST", "a message for each row of this CSV file",
 	    O_MERGE },
 	{ "email-column", 0, "NAME", "its column of recipients (email)",
@@ -79,7 +82,8 @@ static const struct cli_opt inject_opts[] = {
 static const struct cli_tool inject_tool = { "vmta-inject",
 	"[OPTION ...] [RCPT ...] < message\n"
 	"       vmta-inject --bsmtp [OPTION ...] [FILE ...]\n"
-	"       vmta-inject --merge LIST [OPTION ...] < template",
+	"       vmta-inject --merge LIST [OPTION ...] < template\n"
+	"       vmta-inject --pickup [-C FILE] [-v]",
 	"put mail into the spool", inject_opts };
 
 /* An option whose value is a number or a time. */
@@ -178,6 +182,9 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 	case O_BSMTP:
 		j->bsmtp = true;
 		break;
+	case O_PICKUP:
+		j->pickup = true;
+		break;
 	case O_ALL:
 		j->all_or_nothing = true;
 		break;
@@ -203,6 +210,9 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 static int
 inject_usage(const struct inject *j, struct verr *err)
 {
+	if (j->pickup && !inject_pickup_alone(j))
+		return (verr_set(err, VEX_USAGE,
+		    "--pickup takes no operands, and -C and -v alone"));
 	if (j->bsmtp &&
 	    (j->sender != NULL || j->from_header || j->env.envid != NULL))
 		return (verr_set(err, VEX_USAGE,
@@ -229,78 +239,6 @@ inject_durable(void *arg, const char *id, size_t rcpts)
 {
 	(void)arg;
 	(void)printf("%s %zu\n", id, rcpts);
-}
-
-/* An address from the command line, in what is said about it. */
-int
-inject_addr(const struct submit *s, const char *what, const char *text,
-    enum addr_kind kind, struct addr *ret_a, struct verr *err)
-{
-	struct buf b = BUF_INIT;
-
-	if (submit_addr(s, text, strlen(text), kind, ret_a, err) == 0)
-		return (0);
-	esc_line(&b, text, strlen(text) < 300 ? strlen(text) : 300);
-	(void)verr_prefix(err, "%s '%s'", what, buf_str(&b));
-	buf_release(&b);
-	return (-1);
-}
-
-/* The recipients that are operands. */
-static int
-inject_rcpts(const struct inject *j, struct submit *s, struct verr *err)
-{
-	struct submit_rcpt r = { .notify = j->notify };
-	struct addr a;
-	int i;
-
-	for (i = 0; i < j->nrest; i++) {
-		if (inject_addr(s, "recipient", j->rest[i], ADDR_RCPT, &a,
-			err) == -1)
-			return (-1);
-		r.smtp = a.smtp;
-		r.domain = addr_domain(&a);
-		if (submit_rcpt(s, &r, err) == -1)
-			return (-1);
-	}
-	return (0);
-}
-
-/* Standard input to its end. */
-static int
-inject_content(struct inject *j, struct submit *s, struct verr *err)
-{
-	ssize_t n;
-
-	while ((n = input_read(&j->in, STDIN_FILENO, -1, err)) > 0)
-		if (submit_data(s, j->in.p, (size_t)n, err) == -1)
-			return (-1);
-	if (n == INPUT_STOP)
-		return (verr_set(err, VEX_TEMP,
-		    "ended by a signal: nothing was accepted"));
-	return ((int)n);
-}
-
-/* The single message. */
-static int
-inject_message(struct inject *j, struct submit *s, struct verr *err)
-{
-	if (j->sender != NULL) {
-		if (inject_addr(s, "sender", j->sender, ADDR_SENDER, &j->from,
-			err) == -1)
-			return (-1);
-		j->env.from = &j->from;
-	}
-	if (submit_env_ok(s, &j->env, err) == -1)
-		return (-1);
-	if (j->nrest == 0 && !j->from_header)
-		return (verr_set(err, VEX_DATA, "no recipients"));
-	if (submit_begin(s, err) == -1 || inject_rcpts(j, s, err) == -1 ||
-	    inject_content(j, s, err) == -1 ||
-	    (j->from_header && submit_header_rcpts(s, err) == -1) ||
-	    submit_end(s, &j->env, err) == -1)
-		return (-1);
-	return (submit_finish(s, err));
 }
 
 /* Submit as told; the exit code. */
@@ -375,9 +313,13 @@ inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
 		conf_unref(c);
 		return (cli_fail(cli, &err));
 	}
-	s = submit_open(sys_real(), c, &who);
-	rc = inject_submit(j, s, c, cli);
-	submit_close(s);
+	if (j->pickup) {
+		rc = inject_pickup(j, r, c, cli);
+	} else {
+		s = submit_open(sys_real(), c, &who);
+		rc = inject_submit(j, s, c, cli);
+		submit_close(s);
+	}
 	conf_unref(c);
 	return (rc);
 }

@@ -95,7 +95,7 @@ int inject_sendmail_args(struct inject *j, int argc, char **argv,
 int inject_smtp(struct inject *j, struct submit *s, const char *host,
     const struct cli *cli);
 
-/* vmta-inject.c, vmta-inject-stream.c, vmta-inject-merge.c */
+/* vmta-inject-message.c, vmta-inject-stream.c, vmta-inject-merge.c */
 
 struct inject {
 	const char *config;
@@ -112,7 +112,7 @@ struct inject {
 	const char *full_name;
 	bool dot_ends, users; /* as sendmail has them */
 	bool from_header;     /* -t */
-	bool bsmtp, all_or_nothing, verbose;
+	bool bsmtp, pickup, all_or_nothing, verbose;
 	const char *merge;	  /* the list; NULL: no merge */
 	const char *email_column; /* NULL: `email` */
 	char delimiter;		  /* 0: a comma */
@@ -129,6 +129,16 @@ int inject_addr(const struct submit *s, const char *what, const char *text,
     enum addr_kind kind, struct addr *ret_a, struct verr *err);
 /* --merge: template, list, totals; the exit code. */
 int inject_merge(struct inject *j, struct submit *s, const struct cli *cli);
+/* The single message, from standard input. 0 or -1. */
+int inject_message(struct inject *j, struct submit *s, struct verr *err);
+
+/* vmta-inject-pickup.c */
+
+/* Is nothing else on the command line that --pickup does not know? */
+bool inject_pickup_alone(const struct inject *j);
+/* --pickup: all directories, the totals; the exit code. */
+int inject_pickup(struct inject *j, const struct rights *r, struct conf *c,
+    const struct cli *cli);
 /* --bsmtp: all files, the totals on standard output; the exit code. */
 int inject_stream(struct inject *j, struct submit *s, const struct cli *cli);
 
