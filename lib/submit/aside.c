@@ -33,6 +33,9 @@ aside_open(struct sys *sys, const char *path, int dfd, struct aside *ret_a,
 	if (ret_a->fd == -1 || sys->fstat(sys, ret_a->fd, &a) == -1 ||
 	    sys->fstat(sys, dfd, &b) == -1)
 		return (verr_sys(err, "open %s", path));
+	if (a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return (verr_set(err, VEX_CONFIG,
+		    "%s: bad files would be taken again", path));
 	if (a.st_dev != b.st_dev)
 		return (verr_set(err, VEX_CONFIG,
 		    "%s: bad files cannot go there from another filesystem",

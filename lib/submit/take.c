@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "spool/spool.h"
 #include "submit/claim.h"
 #include "submit/submit.h"
 
@@ -285,9 +286,14 @@ take_run(struct sys *sys, struct conf *c, const struct take_opts *opts,
 {
 	struct take t = { .totals = ret_t };
 	int64_t end = sys->mono(sys) + TAKE_WAIT_US, left;
+	struct spool *sp;
 	size_t i;
 
 	memset(ret_t, 0, sizeof(*ret_t));
+	/* that makes spool/pickup and spool/bad */
+	if (spool_open(sys, conf_spool(c), &sp, err) == -1)
+		return (-1);
+	spool_close(sp);
 	t.dir = dirs_open(&t, sys, c, opts);
 	for (;;) {
 		take_pass(&t);
@@ -308,13 +314,44 @@ take_run(struct sys *sys, struct conf *c, const struct take_opts *opts,
 
 /* ---- the check --------------------------------------------------------- */
 
+/* Append what is wrong with a directory and that of its bad files. */
+static void
+check_dir(struct sys *sys, const struct conf *c, const struct conf_pickup *p,
+    const char *bad, struct buf *line)
+{
+	size_t n = strlen(conf_spool(c));
+	struct stat a, b;
+
+	if (sys->fstatat(sys, AT_FDCWD, p->dir, &a, 0) == -1) {
+		/* what is in the spool is made with it */
+		if (errno != ENOENT || strncmp(p->dir, conf_spool(c), n) != 0 ||
+		    strcmp(p->dir + n, "/pickup") != 0)
+			buf_addf(line, "pickup %s: %s", p->dir,
+			    strerror(errno));
+	} else if (!S_ISDIR(a.st_mode)) {
+		buf_addf(line, "pickup %s: not a directory", p->dir);
+	} else if (eaccess(p->dir, R_OK | W_OK | X_OK) == -1) {
+		buf_addf(line, "pickup %s: may not be changed: %s", p->dir,
+		    strerror(errno));
+	} else if (sys->fstatat(sys, AT_FDCWD, bad, &b, 0) == 0) {
+		if (!S_ISDIR(b.st_mode) || a.st_dev != b.st_dev)
+			buf_addf(line,
+			    "pickup %s: %s is no directory on the same "
+			    "filesystem",
+			    p->dir, bad);
+		else if (a.st_ino == b.st_ino)
+			buf_addf(line,
+			    "pickup %s: bad files would be taken again",
+			    p->dir);
+	}
+}
+
 void
 take_check(struct sys *sys, const struct conf *c,
     void (*say)(void *arg, const char *line), void *arg)
 {
 	struct buf bad = BUF_INIT, line = BUF_INIT;
 	struct conf_pickup p;
-	struct stat a, b;
 	size_t i;
 
 	for (i = 0; conf_pickup(c, i, &p) == 0; i++) {
@@ -324,20 +361,7 @@ take_check(struct sys *sys, const struct conf *c,
 			buf_adds(&bad, p.bad);
 		else
 			buf_addf(&bad, "%s/bad", conf_spool(c));
-		if (sys->fstatat(sys, AT_FDCWD, p.dir, &a, 0) == -1)
-			buf_addf(&line, "pickup %s: %s", p.dir,
-			    strerror(errno));
-		else if (!S_ISDIR(a.st_mode))
-			buf_addf(&line, "pickup %s: not a directory", p.dir);
-		else if (eaccess(p.dir, R_OK | W_OK | X_OK) == -1)
-			buf_addf(&line, "pickup %s: may not be changed: %s",
-			    p.dir, strerror(errno));
-		else if (sys->fstatat(sys, AT_FDCWD, bad.p, &b, 0) == 0 &&
-		    (!S_ISDIR(b.st_mode) || a.st_dev != b.st_dev))
-			buf_addf(&line,
-			    "pickup %s: %s is not a directory on the same "
-			    "filesystem",
-			    p.dir, bad.p);
+		check_dir(sys, c, &p, bad.p, &line);
 		if (line.len > 0)
 			say(arg, line.p);
 	}
