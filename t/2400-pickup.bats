@@ -1,5 +1,6 @@
 # vmta-inject --pickup: files that other programs drop, taken once, when they
 # are complete.
+# shellcheck disable=SC2154 # run sets stderr and stderr_lines
 
 load helper/common
 load helper/inject
@@ -84,7 +85,7 @@ teardown() {
 	mail | grep -aq '^M .* - <>$' || fail "$(mail)"
 }
 
-@test "a source inherits from pickup, pickup from local" {
+@test "SOURCE: a source inherits from pickup, pickup from local" {
 	iconf "pickup = {'spool/pickup', 'in source=news', 'third source=x'}" \
 		'pickup-rename-only = yes' \
 		"source 'pickup' { allow-sender = '*@y.example' }" \
@@ -199,7 +200,7 @@ teardown() {
 	equal '' "$(left)"
 }
 
-@test "several at once take each file once" {
+@test "ONCE: several at once take each file once" {
 	local i pids=()
 	for i in $(seq 400); do
 		pfile "$i" >"$IN/$i"
@@ -226,25 +227,34 @@ teardown() {
 	equal '' "$(find "$IN" -name '.vmta-*')"
 }
 
-@test "files rest for two seconds before they are taken" {
+# rested TIME: it is two seconds ago.
+rested() {
+	equal 1 "$(awk -v a="$1" -v b="$EPOCHREALTIME" \
+		'BEGIN { print (b - a >= 2) }')" rested
+}
+
+@test "REST: files rest for two seconds before they are taken" {
 	local t=$EPOCHREALTIME
 	pconf
 	pfile 1 | drop f
 	# the run waits for it, and no longer
 	taken 0 1 0
-	t=$(awk -v a="$t" -v b="$EPOCHREALTIME" 'BEGIN { print (b - a >= 2) }')
-	equal 1 "$t" 'rested'
+	rested "$t"
 }
 
 # A time of change that a writer sets says nothing.
-@test "a file with an old time that was written just now is waited for" {
+@test "REST: a file with an old time that was written just now is waited for" {
 	pconf
 	pfile 1 >"$P/spool/pickup/f"
+	t=$EPOCHREALTIME
 	touch -d '2020-01-01' "$P/spool/pickup/f"
 	taken 0 1 0
+	rested "$t"
 	pfile 2 >"$IN/f"
+	t=$EPOCHREALTIME
 	touch -d '2040-01-01' "$IN/f"
 	taken 0 1 0
+	rested "$t"
 }
 
 # cp at 10 KiB/s: rests shorter than a moment, and its file open.
@@ -265,7 +275,7 @@ begun() {
 }
 
 # bats test_tags=slow
-@test "cp at 10 KiB/s: taken when it is through, whole" {
+@test "REST: cp at 10 KiB/s: taken when it is through, whole" {
 	pconf
 	{
 		pfile 1
@@ -283,7 +293,7 @@ begun() {
 }
 
 # bats test_tags=slow
-@test "a writer stopped by SIGSTOP: not taken, however long" {
+@test "REST: a writer stopped by SIGSTOP: not taken, however long" {
 	pconf
 	# shellcheck disable=SC2016
 	start writer bash -c 'exec 3>"$1"; printf "x-sender: s@y.example\n" >&3
@@ -302,7 +312,7 @@ begun() {
 }
 
 # bats test_tags=slow
-@test "a file open for writing is left, one open for reading is not" {
+@test "REST: a file open for writing is left, one open for reading is not" {
 	pconf
 	pfile 1 >"$IN/w"
 	pfile 2 >"$IN/r"
@@ -339,7 +349,7 @@ begun() {
 }
 
 # bats test_tags=slow
-@test "kill -9 at any moment: each recipient once" {
+@test "ONCE: kill -9 at any moment: each recipient once" {
 	local i n=0 pid cut=0 total=0
 	KILLS=${VMTA_KILLS:-40}
 	for ((i = 0; i < KILLS; i++)); do
@@ -405,6 +415,22 @@ begun() {
 	run --separate-stderr "$P/bin/vmta-check" config
 	equal 0 "$status"
 	[[ $stderr == *"pickup $P/missing: No such file"* ]] || fail "$stderr"
+}
+
+@test "a spool that is not there yet; bad files beside the good ones" {
+	rm -r "$P/spool"
+	run --separate-stderr "$P/bin/vmta-check" config
+	[[ $stderr != *"No such file"* ]] || fail "$stderr"
+	pfile 1 | drop f
+	taken 0 1 0
+	[ -d "$P/spool/pickup" ]
+	iconf "pickup = {'in in'}" 'pickup-rename-only = yes'
+	echo junk | drop g
+	taken 78 0 0
+	[[ $stderr == *'bad files would be taken again'* ]] || fail "$stderr"
+	run --separate-stderr "$P/bin/vmta-check" config
+	[[ $stderr == *'bad files would be taken again'* ]] || fail "$stderr"
+	equal g "$(left)"
 }
 
 @test "configuration: what a pickup directory may be" {
