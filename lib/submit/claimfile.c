@@ -207,7 +207,12 @@ claim_bsmtp(struct take_dir *d, struct submit *s, const char *name,
 	submit_stream_free(st);
 	d->totals->accepted += submit_accepted(s);
 	d->totals->rejected += bad;
-	if (rc == 0 && !file_same(&t)) {
+	if (rc == -1 && err->code == VEX_DATA) {
+		/* not what the killed run had read: never to be gone on with */
+		claim_why(d, name, 0, err->text, ret_why);
+		bad++;
+		rc = 0;
+	} else if (rc == 0 && !file_same(&t)) {
 		claim_why(d, name, 0, "it changed while it was read", ret_why);
 		bad++;
 	}
