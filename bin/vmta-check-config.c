@@ -6,10 +6,13 @@
  * 0; 78 with FILE:LINE: what is wrong; 65 for a queue that cannot be.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cli.h"
+#include "base/mem.h"
 #include "conf/conf.h"
+#include "submit/take.h"
 #include "vmta-check.h"
 
 enum { O_CONFIG = 1, O_DEFAULTS, O_EXPLAIN, O_MANUAL };
@@ -25,15 +28,26 @@ static const struct cli_opt opts[] = { { "config", 'C', "FILE",
 static const struct cli_tool tool = { "vmta-check config", "[OPTION ...]",
 	"Read and check the configuration.", opts };
 
+/* What is wrong with a pickup directory. */
+static void
+say_pickup(void *arg, const char *line)
+{
+	(void)fprintf(stderr, "%s: %s\n", (const char *)arg, line);
+}
+
 /* The line for people, and the warnings, on standard error. */
 static void
 say_ok(const struct conf *c)
 {
 	const struct conf_list warn = conf_warnings(c);
 	const char *s = NULL;
+	char *file;
 
 	while ((s = conf_list_next(&warn, s)) != NULL)
 		(void)fprintf(stderr, "%s\n", s);
+	file = xstrdup(conf_file(c));
+	take_check(sys_real(), c, say_pickup, file);
+	free(file);
 	(void)fprintf(stderr,
 	    "%s: ok, %zu virtual-mta, %zu virtual-mta-pool, "
 	    "%zu acct-file, %u warnings\n",

@@ -1,4 +1,4 @@
-/* What a single message is made of: operands, standard input. */
+/* The single message: operands, standard input. */
 #include <string.h>
 #include <unistd.h>
 
@@ -86,4 +86,25 @@ inject_content(struct inject *j, struct submit *s, struct verr *err)
 		return (verr_set(err, VEX_TEMP,
 		    "ended by a signal: nothing was accepted"));
 	return ((int)n);
+}
+
+int
+inject_message(struct inject *j, struct submit *s, struct verr *err)
+{
+	if (j->sender != NULL) {
+		if (inject_addr(s, "sender", j->sender, ADDR_SENDER, &j->from,
+			err) == -1)
+			return (-1);
+		j->env.from = &j->from;
+	}
+	if (submit_env_ok(s, &j->env, err) == -1)
+		return (-1);
+	if (j->nrest == 0 && !j->from_header)
+		return (verr_set(err, VEX_DATA, "no recipients"));
+	if (submit_begin(s, err) == -1 || inject_rcpts(j, s, err) == -1 ||
+	    inject_content(j, s, err) == -1 ||
+	    (j->from_header && submit_header_rcpts(s, err) == -1) ||
+	    submit_end(s, &j->env, err) == -1)
+		return (-1);
+	return (submit_complete(s, err));
 }

@@ -1,6 +1,7 @@
 /*
  * vmta-inject: put mail into the spool. Options, rights, configuration; then
- * one message from standard input, or a stream (vmta-inject-stream.c).
+ * one message from standard input (vmta-inject-message.c), or what one of the
+ * other parts reads.
  *
  * It exits 0 only when all of it is on stable storage. A single message that
  * is refused leaves nothing behind; what a crash leaves is invisible.
@@ -43,7 +44,8 @@ enum {
 	O_DEDUPE,
 	O_UNDEFINED,
 	O_PREVIEW,
-	O_SERVE
+	O_SERVE,
+	O_PICKUP
 };
 
 static const struct cli_opt inject_opts[] = {
@@ -63,6 +65,8 @@ static const struct cli_opt inject_opts[] = {
 	{ NULL, 'v', NULL, "print id and recipients of messages", O_VERBOSE },
 	{ "bsmtp", 0, NULL, "read batch SMTP from FILEs", O_BSMTP },
 	{ "mbox", 0, NULL, "read messages from the mboxes FILE", O_MBOX },
+	{ "pickup", 0, NULL, "take what is in the pickup directories",
+	    O_PICKUP },
 	{ "merge", 0, "LIST", "a message for each row of this CSV file",
 	    O_MERGE },
 	{ "email-column", 0, "NAME", "its column of recipients (email)",
@@ -86,7 +90,8 @@ static const struct cli_tool inject_tool = { "vmta-inject",
 	"[OPTION ...] [RCPT ...] < message\n"
 	"       vmta-inject --bsmtp [OPTION ...] [FILE ...]\n"
 	"       vmta-inject --mbox -t [OPTION ...] [FILE ...]\n"
-	"       vmta-inject --merge LIST [OPTION ...] < template",
+	"       vmta-inject --merge LIST [OPTION ...] < template\n"
+	"       vmta-inject --pickup [-C FILE] [-v]",
 	"put mail into the spool", inject_opts };
 
 /* An option whose value is a number or a time. */
@@ -188,6 +193,9 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 	case O_MBOX:
 		j->mbox = true;
 		break;
+	case O_PICKUP:
+		j->pickup = true;
+		break;
 	case O_ALL:
 		j->all_or_nothing = true;
 		break;
@@ -216,6 +224,9 @@ inject_option(struct inject *j, int id, const char *arg, struct verr *err)
 static int
 inject_usage(const struct inject *j, struct verr *err)
 {
+	if (j->pickup && !inject_pickup_alone(j))
+		return (verr_set(err, VEX_USAGE,
+		    "--pickup takes no operands, and -C and -v alone"));
 	if (j->bsmtp &&
 	    (j->sender != NULL || j->from_header || j->env.envid != NULL))
 		return (verr_set(err, VEX_USAGE,
@@ -252,28 +263,6 @@ inject_durable(void *arg, const char *id, size_t rcpts)
 {
 	(void)arg;
 	(void)printf("%s %zu\n", id, rcpts);
-}
-
-/* The single message. */
-static int
-inject_message(struct inject *j, struct submit *s, struct verr *err)
-{
-	if (j->sender != NULL) {
-		if (inject_addr(s, "sender", j->sender, ADDR_SENDER, &j->from,
-			err) == -1)
-			return (-1);
-		j->env.from = &j->from;
-	}
-	if (submit_env_ok(s, &j->env, err) == -1)
-		return (-1);
-	if (j->nrest == 0 && !j->from_header)
-		return (verr_set(err, VEX_DATA, "no recipients"));
-	if (submit_begin(s, err) == -1 || inject_rcpts(j, s, err) == -1 ||
-	    inject_content(j, s, err) == -1 ||
-	    (j->from_header && submit_header_rcpts(s, err) == -1) ||
-	    submit_end(s, &j->env, err) == -1)
-		return (-1);
-	return (submit_complete(s, err));
 }
 
 int
@@ -365,6 +354,11 @@ inject_main(struct inject *j, const struct rights *r, const struct cli *cli)
 	if (rights_become_owner(c, &err) == -1) {
 		conf_unref(c);
 		return (inject_fail(j, cli, &err));
+	}
+	if (j->pickup) {
+		rc = inject_pickup(j, r, c, cli);
+		conf_unref(c);
+		return (rc);
 	}
 	/* who may write the spool may as well be a source of its own */
 	if (j->serve && (r->uid == 0 || r->uid == geteuid()))

@@ -110,7 +110,7 @@ int inject_serve_fail(const struct verr *err);
 /* Until the library hangs up. The exit code. */
 int inject_serve(struct inject *j, struct submit *s);
 
-/* vmta-inject.c, vmta-inject-stream.c, vmta-inject-merge.c */
+/* vmta-inject-message.c, vmta-inject-stream.c, vmta-inject-merge.c */
 
 /* Write all of it to standard output. 0 or -1. */
 int inject_say(struct buf *out, struct verr *err);
@@ -130,7 +130,7 @@ struct inject {
 	const char *full_name;
 	bool dot_ends, users; /* as sendmail has them */
 	bool from_header;     /* -t */
-	bool bsmtp, mbox, all_or_nothing, verbose;
+	bool bsmtp, mbox, pickup, all_or_nothing, verbose;
 	bool serve;
 	const char *merge;	  /* the list; NULL: no merge */
 	const char *email_column; /* NULL: `email` */
@@ -159,6 +159,16 @@ int inject_content(struct inject *j, struct submit *s, struct verr *err);
 int inject_end(const struct cli *cli, uint64_t accepted, int code);
 /* --merge: template, list, totals; the exit code. */
 int inject_merge(struct inject *j, struct submit *s, const struct cli *cli);
+/* The single message, from standard input. 0 or -1. */
+int inject_message(struct inject *j, struct submit *s, struct verr *err);
+
+/* vmta-inject-pickup.c */
+
+/* Is nothing else on the command line that --pickup does not know? */
+bool inject_pickup_alone(const struct inject *j);
+/* --pickup: all directories, the totals; the exit code. */
+int inject_pickup(struct inject *j, const struct rights *r, struct conf *c,
+    const struct cli *cli);
 /* --bsmtp, --mbox: all files, the totals on standard output; the exit code. */
 int inject_stream(struct inject *j, struct submit *s, const struct cli *cli);
 

@@ -48,6 +48,7 @@ replay() {
 @test "FUZZ: header" { replay header; }
 @test "FUZZ: image" { replay image; }
 @test "FUZZ: journal" { replay journal; }
+@test "FUZZ: pickup" { replay pickup; }
 @test "FUZZ: reenc" { replay reenc; }
 @test "FUZZ: reply" { replay reply; }
 @test "FUZZ: session" { replay session; }

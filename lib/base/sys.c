@@ -121,6 +121,13 @@ real_renameat(struct sys *s, int ofd, const char *o, int nfd, const char *n)
 }
 
 static int
+real_rename_new(struct sys *s, int ofd, const char *o, int nfd, const char *n)
+{
+	(void)s;
+	return (renameat2(ofd, o, nfd, n, RENAME_NOREPLACE));
+}
+
+static int
 real_linkat(struct sys *s, int ofd, const char *o, int nfd, const char *n)
 {
 	(void)s;
@@ -215,6 +222,7 @@ sys_init(struct sys *s)
 		.fdatasync = real_fdatasync,
 		.syncfs = real_syncfs,
 		.renameat = real_renameat,
+		.rename_new = real_rename_new,
 		.linkat = real_linkat,
 		.unlinkat = real_unlinkat,
 		.mkdirat = real_mkdirat,

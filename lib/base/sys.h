@@ -40,6 +40,9 @@ struct sys {
 	int (*syncfs)(struct sys *s, int fd);
 	int (*renameat)(struct sys *s, int ofd, const char *o, int nfd,
 	    const char *n);
+	/* renameat2 with RENAME_NOREPLACE: EEXIST where n is there. */
+	int (*rename_new)(struct sys *s, int ofd, const char *o, int nfd,
+	    const char *n);
 	int (*linkat)(struct sys *s, int ofd, const char *o, int nfd,
 	    const char *n);
 	int (*unlinkat)(struct sys *s, int dfd, const char *path, int flags);

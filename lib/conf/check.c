@@ -238,6 +238,14 @@ is_unsubscribe(const char *s)
 	return (true);
 }
 
+static bool
+is_pickup(const char *s)
+{
+	struct conf_pickup p;
+
+	return (check_pickup(s, &p) == 0);
+}
+
 /* Two words: what stands for what. */
 static bool
 is_alias(const char *s)
@@ -409,6 +417,7 @@ static const struct {
 	{ CHECK_CIDRRATE, is_cidr_rate, "a network and a rate" },
 	{ CHECK_CIDRSRATE, is_cidr_size_rate, "a network and a rate" },
 	{ CHECK_ADDRESS, is_address, "a mail address" },
+	{ CHECK_PICKUP, is_pickup, "'DIRECTORY [BADDIRECTORY] [source=NAME]'" },
 	{ CHECK_ALIAS, is_alias, "a name or address, and what it stands for" },
 	{ CHECK_DOMAINKEY, is_domain_key, "'SELECTOR,DOMAIN,FILE'" },
 	{ CHECK_CATEGORY, rule_is_category, "'/RE/ CATEGORY'" },
@@ -459,6 +468,24 @@ check_key_file(const char *text, const char *dir, struct buf *ret_text)
 	check_path(dir, file, ret_text);
 }
 
+/* A pickup directory, its paths made absolute; absent parts stay so. */
+static void
+check_pickup_paths(const char *text, const char *prefix, struct buf *ret_text)
+{
+	struct conf_pickup p;
+	struct buf path = BUF_INIT;
+
+	(void)check_pickup(text, &p);
+	check_path(prefix, p.dir, ret_text);
+	if (*p.bad != '\0') {
+		check_path(prefix, p.bad, &path);
+		buf_addf(ret_text, " %s", buf_str(&path));
+	}
+	if (strcmp(p.source, "pickup") != 0)
+		buf_addf(ret_text, " source=%s", strchr(p.source, ':') + 1);
+	buf_release(&path);
+}
+
 int
 check_text(enum conf_check check, const struct conf_text *text,
     struct buf *ret_text, const char **ret_why)
@@ -484,6 +511,9 @@ check_text(enum conf_check check, const struct conf_text *text,
 		break;
 	case CHECK_FILE:
 		check_path(text->dir, s, ret_text);
+		break;
+	case CHECK_PICKUP:
+		check_pickup_paths(s, text->prefix, ret_text);
 		break;
 	case CHECK_DOMAINKEY:
 		check_key_file(s, text->dir, ret_text);

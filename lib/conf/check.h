@@ -21,6 +21,8 @@ int check_net(const char *s, size_t n, struct conf_addr *ret_net);
  * NAME inside s (empty when there is none); or -1.
  */
 int check_source_host(const char *s, struct conf_addr *ret_addr);
+/* `DIRECTORY [BADDIRECTORY] [source=NAME]`: 0 and its parts; or -1. */
+int check_pickup(const char *s, struct conf_pickup *ret_p);
 /* Does net hold the address a (same family)? */
 bool check_in_net(const struct conf_addr *net, const struct conf_addr *a);
 /* A VirtualMTA's or pool's name: [A-Za-z0-9][A-Za-z0-9._-]{0,63}. */

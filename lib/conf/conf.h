@@ -133,6 +133,13 @@ struct conf_acct {
 };
 #undef P
 
+/* A directory where other programs drop mail. */
+struct conf_pickup {
+	char dir[4096];	 /* absolute path */
+	char bad[4096];	 /* of bad files; "": spool/bad */
+	char source[80]; /* `pickup`, `pickup:NAME`: names the section */
+};
+
 /*
  * The file that a tool uses when no -C is given: $VMTA_CONFIG (not when
  * secure), else ../etc/vmta.conf beside the directory of the running
@@ -181,9 +188,10 @@ const struct conf_pool *conf_pool_at(const struct conf *c, size_t i);
 const struct conf_pool *conf_pool(const struct conf *c, const char *name);
 
 /*
- * What a source may do. name: `local`, `user:NAME`, `pickup`, `api`, or an
- * IP address. Settings that its own section does not have come from
- * `local` (names), or the next wider network (addresses), then the default.
+ * What a source may do. name: `local`, `user:NAME`, `pickup`, `pickup:NAME`,
+ * `api`, or an IP address. Settings that its own section does not have come
+ * from `pickup` (pickup:NAME) and `local` (names), or the next wider network
+ * (addresses), then the default.
  */
 void conf_source(const struct conf *c, const char *name,
     struct conf_source *ret_src);
@@ -198,6 +206,9 @@ const char *conf_rules_name(const struct conf *c, const char *name);
 bool conf_source_vmta_ok(const struct conf_source *src, const char *name);
 /* May it use this sender address ("" is always allowed)? */
 bool conf_source_sender_ok(const struct conf_source *src, const char *sender);
+
+/* Pickup directory number i, from 0. 0; -1: there are no more. */
+int conf_pickup(const struct conf *c, size_t i, struct conf_pickup *ret_p);
 
 size_t conf_acct_n(const struct conf *c);
 const struct conf_acct *conf_acct_at(const struct conf *c, size_t i);

@@ -235,6 +235,8 @@ conf_source(const struct conf *c, const char *name, struct conf_source *ret_src)
 	    strncmp(name, "user:", 5) == 0)
 		ret_src->allow_mailmerge = true;
 	parts_source_name(c, "local", ret_src);
+	if (strncmp(name, "pickup:", 7) == 0)
+		parts_source_name(c, "pickup", ret_src);
 	if (strcmp(name, "local") != 0)
 		parts_source_name(c, name, ret_src);
 }

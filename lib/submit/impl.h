@@ -124,6 +124,8 @@ const struct conf_member *route_turn(const struct conf_pool *p, uint64_t k);
  */
 int submit_is_suppressed(struct submit *s, const char *smtp, struct verr *err);
 
+/* submit_key; 1, with err: another process has the key just now. */
+int submit_key_try(struct submit *s, const char *key, struct verr *err);
 /* Open the spool unless it is. 0 or -1. */
 int submit_spool(struct submit *s, struct verr *err);
 /* Put the message, whose recipients have their targets, into the open commit.

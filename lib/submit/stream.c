@@ -99,6 +99,9 @@ submit_stream_new(struct submit *s, const struct submit_stream_opts *opts)
 		.arg = st,
 	};
 
+	if (opts->max_rcpt > 0 &&
+	    (o.max_rcpt == 0 || o.max_rcpt > opts->max_rcpt))
+		o.max_rcpt = opts->max_rcpt;
 	st->s = s;
 	st->opts = *opts;
 	if (opts->mbox)

@@ -23,6 +23,7 @@ struct submit_stream_opts {
 	 * transaction; in an mbox from does, where it is NULL here.
 	 */
 	struct submit_env env;
+	size_t max_rcpt; /* of one transaction; 0: as the source's setting */
 	/* One commit, or, when anything is refused, nothing. */
 	bool all_or_nothing;
 	/*

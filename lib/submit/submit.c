@@ -117,7 +117,7 @@ submit_on_durable(struct submit *s,
 }
 
 int
-submit_key(struct submit *s, const char *key, struct verr *err)
+submit_key_try(struct submit *s, const char *key, struct verr *err)
 {
 	size_t n = strlen(key);
 	int rc;
@@ -130,11 +130,19 @@ submit_key(struct submit *s, const char *key, struct verr *err)
 	spool_submit_hash(s->uid, key, s->hash);
 	rc = spool_submit_lock(s->sp, s->hash, &s->lock_fd, err);
 	if (rc == 1)
-		return (verr_set(err, VEX_TEMP,
-		    "another call is using this submit id"));
-	if (rc == -1 || print_open(&s->print, err) == -1)
+		(void)verr_set(err, VEX_TEMP,
+		    "another call is using this submit id");
+	if (rc != 0)
+		return (rc);
+	if (print_open(&s->print, err) == -1)
 		return (-1);
 	return (spool_submit_lookup(s->sp, s->hash, &s->before, err));
+}
+
+int
+submit_key(struct submit *s, const char *key, struct verr *err)
+{
+	return (submit_key_try(s, key, err) == 0 ? 0 : -1);
 }
 
 const struct conf_source *

@@ -13,7 +13,8 @@ trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir/prefix/bin" "$dir/units"
 # verify wants the program to exist.
 install -m 0755 /dev/null "$dir/prefix/bin/vmta-runq"
-for unit in share/systemd/vmta-runq.*; do
+install -m 0755 /dev/null "$dir/prefix/bin/vmta-inject"
+for unit in share/systemd/vmta-*; do
 	sed "s,/opt/vmta,$dir/prefix,g" "$unit" \
 		>"$dir/units/$(basename "$unit")"
 done

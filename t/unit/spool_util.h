@@ -190,6 +190,9 @@ T_CALL('x', ssize_t, pread,
 T_CALL('x', int, renameat,
     (struct sys * s, int a, const char *o, int b, const char *n),
     t_real.renameat(&t_real, a, o, b, n))
+T_CALL('x', int, rename_new,
+    (struct sys * s, int a, const char *o, int b, const char *n),
+    t_real.rename_new(&t_real, a, o, b, n))
 T_CALL('x', int, linkat,
     (struct sys * s, int a, const char *o, int b, const char *n),
     t_real.linkat(&t_real, a, o, b, n))
@@ -246,6 +249,7 @@ t_sys_init(struct t_sys *t, enum t_fault fault, long at, int error)
 	t->sys.fdatasync = t_sync;
 	t->sys.syncfs = t_sync;
 	t->sys.renameat = t_renameat;
+	t->sys.rename_new = t_rename_new;
 	t->sys.linkat = t_linkat;
 	t->sys.unlinkat = t_unlinkat;
 	t->sys.mkdirat = t_mkdirat;
