@@ -154,8 +154,7 @@ segment_begin(struct journal *j, struct segment *s)
 	rc = sys_pwrite_all(j->sys, s->fd, b.p, b.len, 0);
 	s->size = b.len;
 	buf_release(&b);
-	if (rc == -1 ||
-	    segment_room(j->sys, s, s->size + DRAIN_ROOM) == -1 ||
+	if (rc == -1 || segment_room(j->sys, s, s->size + DRAIN_ROOM) == -1 ||
 	    j->sys->fsync(j->sys, s->fd) == -1 ||
 	    j->sys->fsync(j->sys, j->sp->acct_fd) == -1)
 		return (-1);

@@ -669,9 +669,9 @@ main(void)
 	const struct CMUnitTest tests[] = { TEST(test_open), TEST(test_owner),
 		TEST(test_trigger), TEST(test_counter), TEST(test_retry),
 		TEST(test_pauses), TEST(test_control), TEST(test_REQUEST),
-		TEST(test_submit),
-		TEST(test_submit_stuck), TEST(test_submit_dying),
-		TEST(test_check), TEST(test_check_content) };
+		TEST(test_submit), TEST(test_submit_stuck),
+		TEST(test_submit_dying), TEST(test_check),
+		TEST(test_check_content) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return (cmocka_run_group_tests(tests, t_begin, t_end));
