@@ -88,14 +88,15 @@ teardown() {
 @test "SOURCE: a source inherits from pickup, pickup from local" {
 	iconf "pickup = {'spool/pickup', 'in source=news', 'third source=x'}" \
 		'pickup-rename-only = yes' \
-		"source 'pickup' { allow-sender = '*@y.example' }" \
-		"source 'pickup:news' { allow-sender = '*@z.example' }"
+		"source 'pickup' { allow-sender = '*@z.example' }" \
+		"source 'pickup:news' { allow-sender = '*@y.example' }"
 	mkdir "$P/third"
 	pfile 1 >"$P/spool/pickup/a"
 	pfile 2 >"$P/third/b"
 	pfile 3 >"$IN/c"
-	taken 1 2 1
-	why c | grep -q 'source pickup:news may not use this sender'
+	taken 1 1 2
+	why a | grep -q 'source pickup may not use this sender'
+	why b | grep -q 'source pickup:x may not use this sender'
 	equal 'vmta: a' "$(mail | grep '^vmta:' | sort -u)"
 }
 

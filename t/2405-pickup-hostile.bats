@@ -61,6 +61,11 @@ refuse() {
 		refuse job < <(pfile 2 "x-job: $bad")
 	done
 	refuse 'line over' < <(pfile 2 "x-job: $(printf %05000d 1)")
+	# what has a meaning elsewhere is encoded
+	rm -rf "$P/spool/queue"
+	pfile 2 'x-envid: a >+=b' | drop f
+	taken 0 1 0
+	mail | grep -q '^M .* a+20>+2B+3Db '
 }
 
 @test "V03: no field comes from the envelope, none of the envelope's leaves" {
