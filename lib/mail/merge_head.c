@@ -22,6 +22,7 @@
 #include "mail/addr.h"
 #include "mail/field.h"
 #include "mail/merge_int.h"
+#include "mail/message.h"
 #include "mail/word.h"
 
 #define MHEAD_WORD_LINE 76 /* RFC 2047 2 */
@@ -642,6 +643,39 @@ mhead_render(struct merge *m, struct buf *out, struct verr *err)
 
 /* --- another character set or encoding ------------------------------------ */
 
+/* Octets of the line that n octets at p end with. */
+static size_t
+last_line(const char *p, size_t n)
+{
+	const char *nl = memrchr(p, '\n', n);
+
+	return (nl != NULL ? n - (size_t)(nl + 1 - p) : n);
+}
+
+/*
+ * Content-Type up to the value of charset, which will be utf-8: on a line of
+ * its own where that makes the line too long.
+ */
+static void
+switch_charset(const struct field *f, const char *from, const char *to,
+    const char *end, struct buf *out)
+{
+	size_t n = (size_t)(from - f->line);
+	const char *cr = memchr(to, '\r', (size_t)(end - to));
+	const char *semi = memrchr(f->line, ';', n);
+
+	if (last_line(f->line, n) + strlen("utf-8") +
+		    (size_t)((cr != NULL ? cr : end) - to) <=
+		MESSAGE_LINE_MAX ||
+	    semi == NULL) {
+		buf_add(out, f->line, n);
+		return;
+	}
+	buf_add(out, f->line, (size_t)(semi + 1 - f->line));
+	buf_adds(out, "\r\n\t");
+	buf_add(out, semi + 1, (size_t)(from - semi - 1));
+}
+
 /* Content-Type with charset=utf-8. */
 static void
 switch_type(const struct field *f, struct buf *out)
@@ -650,12 +684,16 @@ switch_type(const struct field *f, struct buf *out)
 	const char *from, *to, *end = f->value + f->value_len;
 
 	if (mime_param(f, "charset", &old, &from, &to)) {
-		buf_add(out, f->line, (size_t)(from - f->line));
+		switch_charset(f, from, to, end, out);
 		buf_adds(out, "utf-8");
 		buf_add(out, to, (size_t)(end - to));
 	} else {
 		buf_add(out, f->line, (size_t)(end - f->line));
-		buf_adds(out, ";\r\n\tcharset=utf-8");
+		buf_adds(out,
+		    last_line(f->line, (size_t)(end - f->line)) <
+			    MESSAGE_LINE_MAX ?
+			";\r\n\tcharset=utf-8" :
+			"\r\n\t; charset=utf-8");
 	}
 	buf_adds(out, "\r\n");
 	buf_release(&old);
