@@ -272,12 +272,14 @@ sink_conf() {
 		printf 'email,first\n'
 		printf '%s,x\n' '-oQ/tmp@x.example' '$(id)@x.example' \
 			'`id`@x.example' '${run{id}}@x.example' '%s@x.example' \
-			'a@../x' 'a@..' 'a@x/../y.example' 'a@' 'a@CON' \
+			'a@../x' 'a@..' 'a@x..y' 'a@x/../y.example' 'a@' 'a@CON' \
 			'"""a/../b""@x.example"'
 	} >"$L"
 	merge --rejects "$R"
 	equal 1 "$status"
-	equal 'accepted 6 rejected 5 suppressed 0' "$output"
+	equal 'accepted 6 rejected 6 suppressed 0' "$output"
+	# by the first who reads it
+	equal 6 "$(grep -c ": recipient '" "$R")" "$(cat "$R")"
 	runq
 	equal 5 "$(sink_log msg | field rcpt | grep -c '@x.example>')"
 	equal 1 "$(sink_log msg | field rcpt |
