@@ -43,4 +43,4 @@ need() {
 
 # The flags that tools which parse C need.
 C_FLAGS=(-std=c17 -D_GNU_SOURCE '-DVMTA_VERSION="lint"'
-	'-DVMTA_PREFIX="/opt/vmta"' -Ilib)
+	'-DVMTA_PREFIX="/opt/vmta"' -Ilib -Ilib/api)
