@@ -49,7 +49,7 @@ List-Unsubscribe: <https://u.example/?r=a%2Bb%40one.example&m=$id.0&j=week%204%2
 	uconf "add-list-unsubscribe = {'mailto:off@u.example?subject=[*jobid]'}"
 	header | inject -f s@s.example --job j1 a@one.example b@one.example
 	equal 1 "$(find "$P/spool/queue" -type f | wc -l)"
-	equal 1 "$(cat $(find "$P/spool/queue" -type f) | grep -ac '^Subject')"
+	equal 1 "$(grep -arh '^Subject' "$P/spool/queue" | wc -l)"
 	deliver
 	equal 'List-Unsubscribe: <mailto:off@u.example?subject=j1>' \
 		"$(stored List-Unsubscribe | sort -u)"
