@@ -128,20 +128,23 @@ plan_all(struct worker *w)
 {
 	struct plan_look look = { .w = w };
 	struct verr err = VERR_INIT;
-	bool failed = false;
+	bool failed = false, passing = false;
 	size_t i = 0;
 
 	while ((look.vmta = map_next(&w->vmtas, &i, NULL)) != NULL) {
 		if (spool_domains(w->spool, look.vmta->name, BATCH_NEW,
 			plan_on_domain, &look, &err) == -1 ||
 		    spool_domains(w->spool, look.vmta->name, BATCH_CUR,
-			plan_on_domain, &look, &err) == -1)
+			plan_on_domain, &look, &err) == -1) {
 			failed = true;
+			passing = passing || err.code == VEX_TEMP;
+		}
 	}
 	if (failed && !w->look_failed)
 		log_err(&err);
 	w->look_failed = failed;
-	w->full_look = failed; /* what was not seen is looked for again */
+	/* what was not seen is looked for again; by a run only for a shortage */
+	w->full_look = passing || (failed && w->opt->mode == RUN_DAEMON);
 }
 
 void
