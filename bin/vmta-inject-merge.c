@@ -290,14 +290,16 @@ merging_run(struct merging *t, struct verr *err)
 		    t->j->merge, t->j->preview));
 	if (t->j->all_or_nothing && submit_merge_rejected(t->m) > 0)
 		return (0);
-	return (submit_merge_finish(t->m, err));
+	if (submit_merge_finish(t->m, err) == -1)
+		return (-1);
+	return (submit_complete(t->s, err));
 }
 
 /* The totals, and the exit code. */
 static int
 merging_end(struct merging *t, int rc, struct verr *err, const struct cli *cli)
 {
-	uint64_t ok = submit_merge_accepted(t->m);
+	uint64_t ok = rc == -1 ? 0 : submit_merge_accepted(t->m);
 	uint64_t bad = submit_merge_rejected(t->m);
 	uint64_t twice = submit_merge_duplicates(t->m);
 

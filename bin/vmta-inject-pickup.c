@@ -82,8 +82,9 @@ inject_pickup(struct inject *j, const struct rights *r, struct conf *c,
 	if (pickup_allowed(r, c, &err) == -1 || input_init(&j->in, &err) == -1)
 		return (cli_fail(cli, &err));
 	rc = take_run(sys_real(), c, &o, &t, &err);
-	(void)printf("accepted %" PRIu64 " rejected %" PRIu64 " suppressed 0\n",
-	    t.accepted, t.rejected);
+	(void)printf("accepted %" PRIu64 " rejected %" PRIu64
+		     " suppressed %" PRIu64 "\n",
+	    t.accepted, t.rejected, t.suppressed);
 	if (rc == -1)
 		return (cli_fail(cli, &err));
 	if ((rc = cli_finish(cli)) != VEX_OK)

@@ -215,6 +215,8 @@ cmd_rcpt(struct bsmtp *b, const char *args, const char *end)
 	    esmtp_rcpt_parse(p + used, (size_t)(end - p) - used, &r, &err) ==
 		-1) {
 		b->txn.n_bad++;
+		if (b->txn.merge != NULL)
+			xmrg_pass(b->merge);
 		b->opts.refuse(b->opts.arg, false, b->lineno, err.text);
 	} else
 		add_rcpt(b, &a, &r);

@@ -227,6 +227,12 @@ xmrg_rcpt(struct xmrg *x)
 	x->used = true;
 }
 
+void
+xmrg_pass(struct xmrg *x)
+{
+	x->used = true;
+}
+
 const char *const *
 xmrg_names(const struct xmrg *x, size_t *ret_n)
 {

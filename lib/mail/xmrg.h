@@ -42,6 +42,8 @@ void xmrg_reset(struct xmrg *x);
 int xmrg_define(struct xmrg *x, const char *p, size_t n, struct verr *err);
 /* A recipient was accepted: it has what is defined now. */
 void xmrg_rcpt(struct xmrg *x);
+/* A recipient was refused: what was defined was his, and ends with him. */
+void xmrg_pass(struct xmrg *x);
 
 /*
  * What stands behind XPRT: `NUMBER` or `NUMBER LAST`. The content of that part

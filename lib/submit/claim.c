@@ -217,12 +217,30 @@ item_submit(struct claim *c, struct claim_item *it, struct verr *err)
 				it->name) :
 			    item_back(c, it, err);
 	} else if (rc == FILE_CHANGED) {
-		rc = item_back(c, it, err);
+		/* what is partly accepted must not begin anew */
+		rc = c->s->before.count > 0 ?
+		    verr_set(err, VEX_IO, "%s/%s cannot be read now", c->name,
+			it->name) :
+		    item_back(c, it, err);
 	} else if (rc == FILE_STOPPED) {
 		rc = 1;
 	}
 	buf_release(&why);
 	return (rc);
+}
+
+/* Say what is left to the next run. */
+static void
+claim_warn(struct claim *c)
+{
+	struct buf b = BUF_INIT;
+
+	if (submit_warning(c->s) == NULL)
+		return;
+	buf_addf(&b, "%s: accepted, and left to the next run: %s", c->d->p.dir,
+	    submit_warning(c->s));
+	c->d->opts->say(c->d->opts->arg, buf_str(&b));
+	buf_release(&b);
 }
 
 /* All files, and the commit. 0, 1: stopped, or -1. */
@@ -242,9 +260,12 @@ claim_submit(struct claim *c, struct verr *err)
 		rc = claim_sync(c, err);
 	if (rc != 0)
 		return (rc);
-	if (submit_finish(c->s, err) == -1)
+	/* broken here: batch SMTP that was another one, and is set aside */
+	if (!submit_broken(c->s) && submit_finish(c->s, err) == -1)
 		return (-1);
 	c->d->totals->accepted = before + submit_accepted(c->s);
+	c->d->totals->suppressed += submit_suppressed(c->s);
+	claim_warn(c);
 	return (0);
 }
 
@@ -425,19 +446,25 @@ claim_list(struct claim *c, struct verr *err)
 	return (rc);
 }
 
-/* Is it the rest of batch SMTP, which is to be looked at again? */
-static bool
-claim_is_bsmtp(struct claim *c)
+/*
+ * Is it the rest of batch SMTP, which is to be looked at again? 1, 0; -1: that
+ * cannot be known now.
+ */
+static int
+claim_is_bsmtp(struct claim *c, struct verr *err)
 {
 	struct drop_opts o = { true, true };
-	struct verr ignored = VERR_INIT;
 	struct drop f;
-	bool is;
+	int is;
 
-	if (c->n != 1 ||
-	    drop_open(c->d->sys, c->fd, c->item[0].name, &o, &f, &ignored) ==
-		-1)
-		return (false);
+	if (c->n != 1)
+		return (0);
+	if (drop_open(c->d->sys, c->fd, c->item[0].name, &o, &f, err) == -1)
+		return (-1);
+	if (f.state == DROP_DENIED) {
+		*err = f.denied;
+		return (-1);
+	}
 	is = f.state == DROP_READY && f.kind == PICKUP_BSMTP;
 	if (f.fd != -1)
 		(void)c->d->sys->close(c->d->sys, f.fd);
@@ -449,6 +476,7 @@ static int
 claim_resume(struct claim *c, struct verr *err)
 {
 	struct stat st;
+	int is;
 
 	/* another's .vmta- is none of ours */
 	if (c->d->sys->fstat(c->d->sys, c->fd, &st) == -1 ||
@@ -456,11 +484,12 @@ claim_resume(struct claim *c, struct verr *err)
 		return (0);
 	if (claim_list(c, err) == -1)
 		return (-1);
-	if (c->s->before.count > 0 && !claim_is_bsmtp(c)) {
+	is = c->s->before.count > 0 ? claim_is_bsmtp(c, err) : 1;
+	if (is == 1)
+		return (claim_finish(c, err));
+	if (is == 0)
 		claim_remove(c);
-		return (0);
-	}
-	return (claim_finish(c, err));
+	return (is);
 }
 
 int

@@ -174,11 +174,14 @@ stream_run(struct file *t, struct submit_stream *st, struct verr *err)
 	rc = file_read_all(t, stream_feed, st, err);
 	if (rc == 0)
 		rc = submit_stream_end_file(st, err);
+	if (rc == 0)
+		return (submit_stream_finish(st, err));
+	/* not to its end: what a killed run took may be still to come */
 	if (rc == -1) {
-		(void)submit_stream_finish(st, &other);
+		(void)submit_stream_stop(st, &other);
 		return (-1);
 	}
-	return (submit_stream_finish(st, err) == -1 ? -1 : rc);
+	return (submit_stream_stop(st, err) == -1 ? -1 : rc);
 }
 
 int
@@ -193,7 +196,7 @@ claim_bsmtp(struct take_dir *d, struct submit *s, const char *name,
 		.arg = &t,
 	};
 	struct submit_stream *st;
-	uint64_t bad;
+	uint64_t bad, taken;
 	int rc;
 
 	if (submit_bsmtp_ok(s, err) == -1) {
@@ -205,23 +208,25 @@ claim_bsmtp(struct take_dir *d, struct submit *s, const char *name,
 	rc = stream_run(&t, st, err);
 	bad = submit_stream_rejected(st);
 	submit_stream_free(st);
-	d->totals->accepted += submit_accepted(s);
-	d->totals->rejected += bad;
+	taken = submit_accepted(s);
+	d->totals->accepted += taken;
 	if (rc == -1 && err->code == VEX_DATA) {
 		/* not what the killed run had read: never to be gone on with */
 		claim_why(d, name, 0, err->text, ret_why);
+		taken = s->before.count;
 		bad++;
 		rc = 0;
 	} else if (rc == 0 && !file_same(&t)) {
 		claim_why(d, name, 0, "it changed while it was read", ret_why);
 		bad++;
 	}
+	d->totals->rejected += bad;
 	if (rc != 0 || bad == 0)
 		return (rc);
 	if (t.untold > 0)
 		buf_addf(ret_why, "... and %llu more\n",
 		    (unsigned long long)t.untold);
 	buf_addf(ret_why, "%llu messages of it were accepted\n",
-	    (unsigned long long)submit_accepted(s));
+	    (unsigned long long)taken);
 	return (FILE_REFUSED);
 }

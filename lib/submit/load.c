@@ -136,7 +136,7 @@ contents_put(struct submit *s, const struct submit_env *env, struct content *c,
 	content_set(s, env, &s->msg.facts,
 	    commit_content_take(s->open.c, &s->msg.text), &c[plain]);
 	for (k = plain + 1; k < n; k++)
-		if (contents_same(s, c, fields, k) == plain)
+		if (fields[k].len == 0 && !rewrite_has_from(&c[k].target))
 			c[k].m = c[plain].m;
 }
 

@@ -56,6 +56,7 @@ submit_merge_new(struct submit *s, const struct submit_merge_opts *opts)
 		m->opts.env.from = &m->from;
 	}
 	m->now = sys_now(s->sys);
+	print_begin(&s->print);
 	map_init(&m->chosen);
 	map_init(&m->contents);
 	return (m);

@@ -761,6 +761,7 @@ serve_free(struct serve *v)
 	if (v == NULL)
 		return;
 	serve_reset(v);
+	submit_on_durable(v->s, NULL, NULL);
 	buf_release(&v->in);
 	buf_release(&v->out);
 	buf_release(&v->vmta);

@@ -298,10 +298,14 @@ cmd_rcpt(struct session *ss, const char *args)
 	} else if (ss->merge && xmrg_begun(ss->x)) {
 		reply_ack(ss, 503, "5.5.1", "RCPT after XPRT");
 	} else if (max > 0 && ss->n_rcpt == max) {
+		if (ss->merge)
+			xmrg_pass(ss->x);
 		reply_ack(ss, 452, "4.5.3", "too many recipients");
 	} else if (addr_path_local(p, strlen(p), ADDR_RCPT, &ss->s->local,
 		       &used, &a, &err) == -1 ||
 	    esmtp_rcpt_parse(p + used, strlen(p + used), &r, &err) == -1) {
+		if (ss->merge)
+			xmrg_pass(ss->x);
 		reply_ack(ss, 501, "5.1.3", err.text);
 	} else {
 		add_rcpt(ss, &a, &r);

@@ -22,7 +22,7 @@ static const char *const store_field[] = { "Return-Path", "Content-Length",
 static int
 mbox_refuse(struct submit_stream *st, struct verr *err)
 {
-	if (err->code != VEX_DATA)
+	if (err->code != VEX_DATA || submit_broken(st->s))
 		return (-1);
 	st->dead = true;
 	st->rejected++;

@@ -122,6 +122,9 @@ submit_key_try(struct submit *s, const char *key, struct verr *err)
 	size_t n = strlen(key);
 	int rc;
 
+	if (s->hash[0] != '\0' || s->seq > 0)
+		return (verr_set(err, VEX_USAGE,
+		    "a submit id comes once, before the first message"));
 	if (n == 0 || n > SUBMIT_KEY_MAX)
 		return (verr_set(err, VEX_DATA,
 		    "a submit id has 1 to %d octets", SUBMIT_KEY_MAX));

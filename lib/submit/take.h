@@ -28,9 +28,10 @@ struct take_opts {
 };
 
 struct take_totals {
-	uint64_t accepted; /* messages that are durable */
-	uint64_t rejected; /* files, transactions, and recipients of those */
-	uint64_t denied;   /* files that our rights do not let us take */
+	uint64_t accepted;   /* messages that are durable */
+	uint64_t rejected;   /* files, transactions, and recipients of those */
+	uint64_t suppressed; /* recipients of the accepted ones */
+	uint64_t denied;     /* files that our rights do not let us take */
 };
 
 /*

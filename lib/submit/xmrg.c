@@ -118,6 +118,7 @@ submit_xmrg_finish(struct submit_xmrg *m, struct verr *err)
 	    submit_merge_finish(m->m, err) == -1)
 		return (-1);
 	m->s->accepted++;
+	m->s->suppressed += submit_merge_suppressed(m->m);
 	return (0);
 }
 
