@@ -121,3 +121,22 @@ List-Unsubscribe: <https://own.example/c%40two.example/C>' \
 		[[ $stderr$output == *add-list-unsubscribe* ]] || fail "$bad"
 	done
 }
+
+@test "HEADER: what a message has itself, to several VirtualMTAs" {
+	DEFAULT_VMTA="p add-list-unsubscribe = {'https://u.example/?r=[*to]'}" \
+		rconf <<-'END'
+			virtual-mta v1 { smtp-source-host = '127.0.0.1 v1.example' }
+			virtual-mta v2 { smtp-source-host = '127.0.0.2 v2.example' }
+			virtual-mta-pool p { virtual-mta = {v1, v2} }
+			pattern-list split { match = 'rcpt-to /two/ virtual-mta=v2' }
+		END
+	sed -i "s/default-virtual-mta = p/& pattern-list = split/" \
+		"$P/etc/vmta.conf"
+	header 'List-Unsubscribe: <mailto:own@s.example>' |
+		inject -f s@s.example a@one.example b@two.example
+	deliver
+	equal 'List-Unsubscribe: <mailto:own@s.example>
+List-Unsubscribe: <mailto:own@s.example>' "$(stored List-Unsubscribe)"
+	equal 2 "$(sink_sources | wc -l)"
+	all_final 2
+}

@@ -159,3 +159,11 @@ again() {
 	equal 2 "$(rcpts | grep -c b@z.example)"
 	"$P/bin/vmta-check" spool
 }
+
+@test "SUBMERGE: a merge with the key of a stream: 65, nothing is queued" {
+	bsmtp 3 >"$S"
+	inject --bsmtp --submit-id k "$S"
+	printf 'email\na@x.example\n' >"$S.csv"
+	again 65 'submit id' --merge "$S.csv" --submit-id k -f s@y.example \
+		<<<'x: y'
+}

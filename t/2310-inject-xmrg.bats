@@ -108,6 +108,17 @@ one() {
 	equal 2 "$(cat "$SINK_DIR"/store/*.eml | grep -c secret)"
 }
 
+@test "V03: nobody has a value of one who was refused" {
+	printf '%s\n' 'XMRG FROM:<s@y.example>' 'XDFN first="one"' \
+		'RCPT TO:<a@x.example>' 'XDFN first="bad" other="secret"' \
+		'RCPT TO:<not an address>' 'XDFN first="two"' \
+		'RCPT TO:<b@x.example>' 'XPRT 1 LAST' 'Subject: x' '' \
+		'[first] [other]' '.' >"$S"
+	stream
+	equal 'accepted 1 rejected 1 suppressed 0' "$output"
+	refute grep -ra secret "$P/spool"
+}
+
 @test "parts: chosen and ordered by *parts; dots; undefined variables" {
 	sink_conf
 	{
