@@ -117,16 +117,21 @@ bouncer_rcpt(struct bouncer *b, struct work *k, uint32_t slot)
 static size_t
 bouncer_work(struct bouncer *b, struct work *k)
 {
-	int64_t now = sys_now(b->w->sys);
+	int64_t now = sys_now(b->w->sys), window;
 	struct batch_slot s;
 	uint32_t i;
 	size_t n = 0;
 
 	if (k->paused || retry_age(b->w, batch_header(k->batch)) < b->age)
 		return (0);
-	/* what has windows does not age, but is over with the last one */
-	if (b->aged && batch_header(k->batch)->schedule != NULL &&
-	    window_next(k, sys_now(b->w->sys)) != -1)
+	/*
+	 * What has windows does not age, but is over with the last one; and
+	 * outside of them it had no part in what failed.
+	 */
+	window = window_next(k, now);
+	if (window > now ||
+	    (b->aged && window != -1 &&
+		batch_header(k->batch)->schedule != NULL))
 		return (0);
 	suppress_marked(b->w, k);
 	for (i = 0; i < k->n && !k->bad; i++) {
@@ -190,7 +195,7 @@ bouncer_ends(const struct bouncer *b)
 	const struct queue *q = b->queue;
 
 	return (b->at == b->n || b->w->stopping || b->w->broken ||
-	    q->vmta->conf == NULL ||
+	    q->vmta->conf == NULL || q->vmta->stuck ||
 	    pause_match(b->w->pauses, q->domain, q->vmta->name, NULL));
 }
 

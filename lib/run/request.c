@@ -92,6 +92,7 @@ request_release(struct request *rq, struct work *k, const struct batch_txn *t,
 	batch_set(k->batch, slot,
 	    s->state == BATCH_HELD ? BATCH_FRESH : BATCH_DEFERRED, s->attempts,
 	    s->next, NULL);
+	k->suppressed = 0; /* lists are asked anew */
 	return (true);
 }
 

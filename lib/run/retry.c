@@ -63,15 +63,18 @@ retry_longest(const struct conf_ladder *ladder)
 }
 
 int64_t
+retry_last(struct worker *w, const struct conf_queue *set)
+{
+	int64_t longest = retry_longest(&set->retry_after);
+	int64_t rcpt = retry_longest(&set->retry_recipients_after);
+
+	return (sys_now(w->sys) + (rcpt > longest ? rcpt : longest));
+}
+
+int64_t
 retry_sane(struct worker *w, const struct conf_queue *set, int64_t due)
 {
-	int64_t now = sys_now(w->sys), longest, rcpt;
-
-	longest = retry_longest(&set->retry_after);
-	rcpt = retry_longest(&set->retry_recipients_after);
-	if (rcpt > longest)
-		longest = rcpt;
-	return (due > now + longest ? now : due);
+	return (due > retry_last(w, set) ? sys_now(w->sys) : due);
 }
 
 void

@@ -56,6 +56,8 @@ int64_t retry_rcpt_next(struct worker *w, const struct conf_queue *set,
  * not what the clock was set forward in this run.
  */
 int64_t retry_age(struct worker *w, const struct batch_header *h);
+/* The last second that a wait which begins now can lead to. */
+int64_t retry_last(struct worker *w, const struct conf_queue *set);
 /* due, or now when it is further ahead than any ladder leads. Wall seconds. */
 int64_t retry_sane(struct worker *w, const struct conf_queue *set, int64_t due);
 /* Bounce the queue's mail that is due and at least age ms old. */

@@ -129,6 +129,7 @@ suppress_marked(struct worker *w, struct work *k)
 		if (batch_load(k->batch, &i, 1, &t, &err) == -1) {
 			log_err(&err);
 			k->bad = err.code == VEX_DATA;
+			k->fault = !k->bad;
 			break;
 		}
 		suppress_rcpt(w, k, &t, NULL);
@@ -166,7 +167,7 @@ suppress_batch(struct worker *w, struct work *k)
 	if (k->suppressed == 0)
 		suppress_marked(w, k);
 	conf_source(w->conf, source != NULL ? source : "", &src);
-	if (k->bad ||
+	if (k->bad || (k->suppressed == 0 && k->fault) ||
 	    (src.suppression_lists.n > 0 &&
 		suppress_all(w, k, &src.suppression_lists) == -1)) {
 		k->drained = true;

@@ -67,6 +67,7 @@ window_over(struct worker *w, struct work *k)
 		if (batch_load(k->batch, &i, 1, &t, &err) == -1) {
 			log_err(&err);
 			k->bad = err.code == VEX_DATA;
+			k->fault = !k->bad;
 			break;
 		}
 		work_mark(k, i);

@@ -33,6 +33,7 @@
 #define WORK_SLOTS 1000 /* recipients that one transaction can have */
 #define WORK_JOB_KEY 12
 #define WORK_FAULT_S 10 /* after a fault of this machine */
+#define WORK_PIECE 1000 /* final records without a session, in one turn */
 #define WORK_AHEAD 64	/* open batches that a session passes over */
 #define WORK_LOOKS 1000 /* recipients looked at for one address */
 
@@ -119,9 +120,12 @@ work_open_untouched(struct worker *w, struct queue *q, const struct ref *r)
 	struct batch *b = NULL;
 	struct work *k;
 
-	if (work_get(q, &r->name.id) != NULL ||
-	    commit_stuck(w->spool, r->name.id.s))
+	if (work_get(q, &r->name.id) != NULL)
 		return (NULL);
+	if (commit_stuck(w->spool, r->name.id.s)) {
+		w->n_faults++; /* a request must not say that it is done */
+		return (NULL);
+	}
 	(void)batch_name_format(&r->name, file);
 	if (batch_open(w->spool, q->vmta->name, r->area, q->domain, file, true,
 		&b, &err) == -1) {
@@ -282,16 +286,18 @@ bool
 work_slot_due(struct worker *w, const struct work *k,
     const struct batch_slot *s, int64_t now)
 {
-	const struct batch_header *h = batch_header(k->batch);
+	int64_t last, window;
 
 	if (s->state != BATCH_FRESH && s->state != BATCH_DEFERRED)
 		return (false);
 	if (s->next <= now)
 		return (true);
-	/* a schedule (--at) is no retry time: it always holds */
+	/* a schedule (--at) always holds; none if the clock was set back */
 	if (s->state == BATCH_FRESH)
-		return (h->due <= h->queued); /* the clock was set back */
-	return (k->forced || retry_sane(w, k->queue->set, s->next) <= now);
+		return (s->next <= id_time(&k->id));
+	last = retry_last(w, k->queue->set);
+	window = window_next(k, last); /* the ladder may lead into it */
+	return (k->forced || s->next > (window > last ? window : last));
 }
 
 /* Is it a recipient whose time has come, and that nobody has? */
@@ -474,6 +480,7 @@ work_ready(struct worker *w, struct work *k)
 static struct work *
 work_open_next(struct worker *w, struct queue *q, int above)
 {
+	uint64_t bounced = w->count.bounced;
 	const struct ref *top;
 	struct work *k;
 	struct ref r;
@@ -491,6 +498,10 @@ work_open_next(struct worker *w, struct queue *q, int above)
 			return (k);
 		if (k != NULL)
 			work_check(w, k);
+		if (w->count.bounced - bounced > WORK_PIECE) {
+			queue_kick(w, q);
+			break;
+		}
 	}
 	return (NULL);
 }
@@ -721,6 +732,7 @@ work_rest(struct worker *w, struct queue *q)
 		if (k->busy == 0 && !w->broken)
 			(void)work_put_away(w, k);
 	}
+	q->stale = true; /* names say less than what was open */
 }
 
 void
