@@ -493,17 +493,17 @@ by_bdat='ehlo PIPELINING CHUNKING\nupto BDAT\nbdat'
 	done
 }
 
-# The next connection begins while the one before still waits; the run ends.
-@test "P24: QUIT is never answered: the slot is free at once" {
+# The next connection begins when the one before is closed, in seconds and not
+# after minutes (RFC 5321, 4.5.3.2 is for answers that matter); the run ends.
+@test "P24: QUIT is never answered: the slot is free in seconds" {
 	meet 'max-msg-per-connection = 1' < <(printf '%b\n' \
 		"conn 1\n$by_data\nsend 250 2.0.0 ok\nexpect QUIT\nstall" \
 		"conn 2\n$by_data\nsend 250 2.0.0 ok\nexpect QUIT\nstall")
 	send r1@bad.example
 	send r2@bad.example
 	send r3@bad.example
-	timeout 300 "$P/bin/vmta-runq"
-	equal "conn 1 conn 2 conn 3" "$(grep -E '^(conn|end)' "$BAD_LOG" |
-		head -n 3 | cut -f 1,2 | tr '\t' ' ' | xargs)"
+	timeout 100 "$P/bin/vmta-runq"
+	equal 3 "$(grep -c '^conn' "$BAD_LOG")" connections
 	wait_until bad_ended 3
 	equal "d=4 r=4" "$(types)"
 	in_the_end 3

@@ -5,6 +5,7 @@
  * listed again for every new one: a listing that took T ms is repeated after
  * 10 T at the earliest.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -137,7 +138,8 @@ plan_all(struct worker *w)
 		    spool_domains(w->spool, look.vmta->name, BATCH_CUR,
 			plan_on_domain, &look, &err) == -1) {
 			failed = true;
-			passing = passing || err.code == VEX_TEMP;
+			passing = passing || err.code == VEX_TEMP ||
+			    err.err == EIO;
 		}
 	}
 	if (failed && !w->look_failed)
