@@ -56,13 +56,14 @@ spool_part(struct spool *sp, const char *name, int *ret_fd, struct verr *err)
 	bool made = false;
 
 	*ret_fd = spool_dir_make(sp, sp->fd, name, &made, err);
-	if (*ret_fd == -1)
+	/* looked at before its mode is set */
+	if (*ret_fd == -1 || spool_secure(sp, *ret_fd, name, err) == -1)
 		return (-1);
 	if (made && sp->sys->fsync(sp->sys, sp->fd) == -1)
 		return (verr_sys(err, "sync %s", sp->path));
 	if (made)
 		spool_dir_durable(sp, *ret_fd);
-	return (spool_secure(sp, *ret_fd, name, err));
+	return (0);
 }
 
 /* Is its name perhaps not durable? */
