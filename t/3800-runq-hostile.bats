@@ -220,9 +220,11 @@ garbage() {
 		'head -c 5000 /dev/urandom >>$t' 'head -c 300000 /dev/zero >>$t' \
 		': >$t' 'printf "vmta-trigger x\n" >$t' \
 		'printf "../../x/v1\nx.example/../v1\n*/..\n%%n/%%n\n" >>$t' \
-		'rm $t' 'rm $t; mkfifo $t' 'rm $t; ln -s /etc/passwd $t' \
-		'rm $t; echo own >$P/own; ln $P/own $t' 'mv $t $t.old' \
-		'rm $t; mkdir $t; rmdir $t'; do
+		'rm $t' 'until rm -f $t; mkfifo $t 2>/dev/null; do :; done' \
+		'ln -sf /etc/passwd $t' 'echo own >$P/own; ln -f $P/own $t' \
+		'mv $t $t.old' \
+		'until rm -f $t; mkdir $t 2>/dev/null; do :; done; rmdir $t'
+	do
 		eval "$how"
 		n=$((n + 1))
 		send "u$n@x.example"
@@ -435,7 +437,7 @@ stormy() {
 		a=$STARTED
 		start b "$P/bin/vmta-runq" --workers $((i % 2 + 1))
 		b=$STARTED
-		[ $((i % 3)) != 0 ] || kill -s TERM "$a"
+		[ $((i % 3)) != 0 ] || kill -s TERM "$a" || true
 		ended "$b" || [ $? = 143 ]
 		ended "$a" || [ $? = 143 ] # TERM before it is taken over
 	done
@@ -500,7 +502,7 @@ stormy() {
 	# tar says that files change under it: so they do
 	mkdir "$P/copy"
 	tar -C "$P/spool" -cf - . 2>/dev/null | tar -C "$P/copy" -xf -
-	kill -s KILL "$RUNQ_PID"
+	kill -s KILL "$RUNQ_PID" || true # where tar was slow
 	wait "$RUNQ_PID" || true
 	mv "$P/spool" "$P/lost"
 	mv "$P/copy" "$P/spool"
