@@ -14,7 +14,7 @@ void request_poll(struct worker *w);
  * made. ret_rep: begun with { 0 }; the caller releases it. 0, or -1: not all
  * of it was done (unknown command or option; a batch that cannot be read).
  */
-int request_apply(struct worker *w, const struct control_request *rq,
+int request_apply(struct worker *w, const struct control_request *what,
     struct control_reply *ret_rep, struct verr *err);
 
 #endif
