@@ -10,7 +10,7 @@ struct worker;
 /* Answer the requests in control/ that are new to this worker. */
 void request_poll(struct worker *w);
 /*
- * Carry rq out on what w owns, but on nothing that was queued after rq was
+ * Carry `what' out on what w owns, but on nothing that was queued after it was
  * made. ret_rep: begun with { 0 }; the caller releases it. 0, or -1: not all
  * of it was done (unknown command or option; a batch that cannot be read).
  */
