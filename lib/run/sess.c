@@ -675,7 +675,10 @@ sess_stop_all(struct worker *w, enum sess_stop how)
 		    (how == SESS_STOP_ENDED && !smtp_conn_awaits(s->conn)))
 			smtp_conn_give_up(s->conn); /* ends it */
 	}
-	while (how == SESS_STOP_NOW && (s = TAILQ_FIRST(&w->leavers)) != NULL) {
+	if (how != SESS_STOP_NOW)
+		return;
+	for (s = TAILQ_FIRST(&w->leavers); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
 		smtp_conn_abort(s->conn);
 		sess_on_gone(s);
 	}
