@@ -8,6 +8,7 @@ load helper/runq
 
 # An installed copy, and programs that were compiled with it.
 setup_file() {
+	need_plain 'the process begins on a stack of its own'
 	need_command pkg-config gcc g++
 	COPY=$BATS_FILE_TMPDIR/copy
 	# the libraries of the build that is tested, where files names them
@@ -30,13 +31,8 @@ setup_file() {
 
 # compile CC STD NAME ARG...
 compile() {
-	local san=()
-	case $BUILD in
-	*/asan) san=('-fsanitize=address,undefined') ;;
-	*/cov) san=(--coverage) ;;
-	esac
 	# shellcheck disable=SC2046 # words
-	"$1" "$2" -Wall -Wextra -Wpedantic -Werror -g "${san[@]}" \
+	"$1" "$2" -Wall -Wextra -Wpedantic -Werror -g \
 		-o "$BATS_FILE_TMPDIR/$3" "${@:4}" -D_GNU_SOURCE \
 		$(pkg-config --cflags --libs vmta-submit) -lpthread
 }
