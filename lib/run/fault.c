@@ -10,6 +10,7 @@
 #include "run/fault.h"
 #include "run/retry.h"
 #include "run/route.h"
+#include "run/work.h"
 #include "run/worker.h"
 
 #define FAULT_HOLD_MS 10000 /* no new connection beside working ones */
@@ -167,4 +168,17 @@ fault_session(struct sess *s, const struct smtp_failure *why)
 	else
 		q->n_starting++;
 	buf_release(&text);
+}
+
+int
+fault_load(struct work *k, uint32_t slot, struct batch_txn *t)
+{
+	struct verr err = VERR_INIT;
+
+	if (batch_load(k->batch, &slot, 1, t, &err) == 0)
+		return (0);
+	log_err(&err);
+	k->bad = err.code == VEX_DATA;
+	k->fault = !k->bad;
+	return (-1);
 }

@@ -145,8 +145,7 @@ plan_all(struct worker *w)
 	if (failed && !w->look_failed)
 		log_err(&err);
 	w->look_failed = failed;
-	/* what was not seen is looked for again; by a run only for a shortage
-	 */
+	/* what was not seen is looked for again; by a run if that may pass */
 	w->full_look = passing || (failed && w->opt->mode == RUN_DAEMON);
 }
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "run/fault.h"
 #include "run/queue.h"
 #include "run/result.h"
 #include "run/retry.h"
@@ -65,12 +66,8 @@ suppress_ask(struct worker *w, struct work *k, const struct conf_list *lists,
 	const char *list = NULL;
 	int rc;
 
-	if (batch_load(k->batch, &slot, 1, t, err) == -1) {
-		log_err(err);
-		k->bad = err->code == VEX_DATA;
-		k->fault = !k->bad;
+	if (fault_load(k, slot, t) == -1)
 		return (-1);
-	}
 	rc = supset_find(w->suppress->set, lists, t->rcpt[0].rcpt, &list, err);
 	if (rc == 1)
 		suppress_rcpt(w, k, t, list);
@@ -116,7 +113,6 @@ suppress_all(struct worker *w, struct work *k, const struct conf_list *lists)
 void
 suppress_marked(struct worker *w, struct work *k)
 {
-	struct verr err = VERR_INIT;
 	struct batch_slot s;
 	struct batch_txn t;
 	uint32_t i;
@@ -126,12 +122,8 @@ suppress_marked(struct worker *w, struct work *k)
 		batch_slot(k->batch, i, &s);
 		if (s.state != BATCH_SUPPRESSED || k->flag[i] != WORK_IDLE)
 			continue;
-		if (batch_load(k->batch, &i, 1, &t, &err) == -1) {
-			log_err(&err);
-			k->bad = err.code == VEX_DATA;
-			k->fault = !k->bad;
+		if (fault_load(k, i, &t) == -1)
 			break;
-		}
 		suppress_rcpt(w, k, &t, NULL);
 	}
 	batch_txn_release(&t);

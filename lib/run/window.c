@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "mail/schedule.h"
+#include "run/fault.h"
 #include "run/queue.h"
 #include "run/result.h"
 #include "run/retry.h"
@@ -26,8 +27,8 @@ window_schedule(const struct work *k, struct schedule *ret_s)
 		return (false);
 	if (schedule_parse(text, strlen(text), 0, ret_s, &err) == 0)
 		return (true);
-	log_err(&err); /* whoever wrote it meant no time of ours: none is left
-			*/
+	/* whoever wrote it meant no time of ours: none is left */
+	log_err(&err);
 	ret_s->n = 0;
 	return (true);
 }
@@ -55,7 +56,6 @@ window_over(struct worker *w, struct work *k)
 {
 	const struct retry_cause cause = { .status = "4.4.7",
 		.text = "the last delivery window is over" };
-	struct verr err = VERR_INIT;
 	struct batch_slot s;
 	struct batch_txn t;
 	uint32_t i;
@@ -64,12 +64,8 @@ window_over(struct worker *w, struct work *k)
 	for (i = 0; i < k->n && !k->bad; i++) {
 		if (!window_waits(k, i, &s))
 			continue;
-		if (batch_load(k->batch, &i, 1, &t, &err) == -1) {
-			log_err(&err);
-			k->bad = err.code == VEX_DATA;
-			k->fault = !k->bad;
+		if (fault_load(k, i, &t) == -1)
 			break;
-		}
 		work_mark(k, i);
 		result_bounce(w, k, &t.msg, &t.rcpt[0], &cause,
 		    "message-expired");

@@ -21,10 +21,10 @@
 #include "run/result.h"
 #include "run/retry.h"
 #include "run/route.h"
-#include "run/window.h"
 #include "run/suppress.h"
 #include "run/tpl.h"
 #include "run/wal.h"
+#include "run/window.h"
 #include "run/work.h"
 #include "run/worker.h"
 #include "spool/commit.h"
@@ -286,7 +286,7 @@ bool
 work_slot_due(struct worker *w, const struct work *k,
     const struct batch_slot *s, int64_t now)
 {
-	int64_t last, window;
+	int64_t last;
 
 	if (s->state != BATCH_FRESH && s->state != BATCH_DEFERRED)
 		return (false);
@@ -296,8 +296,9 @@ work_slot_due(struct worker *w, const struct work *k,
 	if (s->state == BATCH_FRESH)
 		return (s->next <= id_time(&k->id));
 	last = retry_last(w, k->queue->set);
-	window = window_next(k, last); /* the ladder may lead into it */
-	return (k->forced || s->next > (window > last ? window : last));
+	/* the ladder may lead into a window, and that is further ahead */
+	return (k->forced ||
+	    (s->next > last && s->next > window_next(k, last)));
 }
 
 /* Is it a recipient whose time has come, and that nobody has? */
