@@ -23,6 +23,8 @@
 #include "conf/impl.h"
 #include "conf/lex.h"
 
+#define CONF_PIECE 16384 /* octets that a search for the spool reads at once */
+
 char *
 conf_default_path(bool secure)
 {
@@ -176,41 +178,72 @@ conf_parse(struct sys *sys, const char *file, struct conf **ret_c,
 	return (rc);
 }
 
+/*
+ * lex_spool over size octets of a file. It says so at its head, or nowhere;
+ * what is between is only searched for the word, in pieces: each tool of each
+ * message does this, and memory that is touched for the first time costs more
+ * than all that is done with it. As lex_spool; -1 when it cannot be read.
+ */
+static int
+conf_find_spool(struct sys *sys, int fd, size_t size, struct buf *ret_spool)
+{
+	static const char word[] = "spool";
+	const size_t overlap = sizeof(word) - 2;
+	struct buf all = BUF_INIT;
+	char piece[CONF_PIECE];
+	const char *last;
+	size_t off = 0;
+	ssize_t n;
+	int found;
+
+	do {
+		n = sys_pread_all(sys, fd, piece, sizeof(piece), (off_t)off);
+		if (n == -1 || (off == 0 && n == 0))
+			return (-1);
+		if (memmem(piece, (size_t)n, word, sizeof(word) - 1) != NULL)
+			break;
+		off += sizeof(piece) - overlap;
+	} while (off < size);
+	if (off >= size)
+		return (0);
+	last = off == 0 ? memrchr(piece, '\n', (size_t)n) : NULL;
+	if (last != NULL &&
+	    lex_spool(piece, (size_t)(last - piece), ret_spool) == 1)
+		return (1);
+	buf_clear(ret_spool);
+	n = sys_pread_all(sys, fd, buf_room(&all, size + 1), size, 0);
+	found = n > 0 ? lex_spool(all.p, (size_t)n, ret_spool) : -1;
+	buf_release(&all);
+	return (found);
+}
+
 /* The absolute spool directory that the main file names; caller frees. */
 static char *
 conf_quick_spool(struct sys *sys, const char *file, char **ret_abs)
 {
-	struct buf data = BUF_INIT, spool = BUF_INIT, out = BUF_INIT;
+	struct buf spool = BUF_INIT, out = BUF_INIT;
 	struct tree t;
 	struct stat st;
-	ssize_t n = -1;
-	int fd, found;
+	int fd, found = -1;
 
 	tree_init(&t);
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    read_paths(file, &t, NULL) == 0) {
-		n = sys_pread_all(sys, fd,
-		    buf_room(&data, (size_t)st.st_size + 1), (size_t)st.st_size,
-		    0);
-		found = n > 0 ? lex_spool(data.p, (size_t)n, &spool) : -1;
-		if (found == 0)
-			buf_adds(&spool, "spool");
-		if (found == -1)
-			n = -1;
-	}
+	    read_paths(file, &t, NULL) == 0)
+		found = conf_find_spool(sys, fd, (size_t)st.st_size, &spool);
 	if (fd != -1)
 		(void)close(fd);
-	if (n > 0) {
+	if (found == 0)
+		buf_adds(&spool, "spool");
+	if (found != -1) {
 		if (*buf_str(&spool) != '/')
 			buf_addf(&out, "%s/", t.prefix);
 		buf_adds(&out, buf_str(&spool));
 		*ret_abs = xstrdup(t.main_path);
 	}
-	buf_release(&data);
 	buf_release(&spool);
 	tree_release(&t);
-	return (n > 0 ? buf_take(&out) : NULL);
+	return (found != -1 ? buf_take(&out) : NULL);
 }
 
 /* The image of the spool, if it was made from this main file. */

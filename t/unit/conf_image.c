@@ -285,6 +285,38 @@ test_spool(void **state)
 	assert_int_equal(image_inode(), 0);
 }
 
+/* ... however far down, also where two pieces that are read meet. */
+static void
+test_spool_far(void **state)
+{
+	static const char *const heads[] = { "", "# spool = no\n",
+		"user-string = 'spool = no'\n" };
+	struct buf text = BUF_INIT;
+	struct conf *c;
+	size_t far, i;
+
+	(void)state;
+	assert_int_equal(mkdir(in_scratch("sp2"), 0700), 0);
+	assert_int_equal(mkdir(in_scratch("sp2/state"), 0700), 0);
+	put_file(MAIN, "spool = sp2\n");
+	conf_unref(open_main());
+	for (i = 0; i < 3; i++) {
+		for (far = 16360; far < 16400; far++) {
+			buf_clear(&text);
+			buf_adds(&text, heads[i]);
+			while (text.len < far)
+				buf_addc(&text, text.len % 70 == 69 ? '\n' : '#');
+			buf_adds(&text, "\nspool = 'sp2'\nbogus = 1\n");
+			put_file(MAIN, buf_str(&text));
+			c = open_main();
+			assert_non_null(conf_stale(c));
+			assert_string_equal(conf_spool(c), in_scratch("sp2"));
+			conf_unref(c);
+		}
+	}
+	buf_release(&text);
+}
+
 /* Escapes that only libconfuse knows: no image is looked for elsewhere. */
 static void
 test_spool_escaped(void **state)
@@ -377,6 +409,7 @@ main(void)
 		SCRATCH_TEST(test_untrusted),
 		SCRATCH_TEST(test_other_main),
 		SCRATCH_TEST(test_spool),
+		SCRATCH_TEST(test_spool_far),
 		SCRATCH_TEST(test_spool_escaped),
 		SCRATCH_TEST(test_spool_empty),
 		SCRATCH_TEST(test_not_stored),
