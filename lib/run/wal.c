@@ -8,6 +8,7 @@
  * lost with the process: its recipient is tried again. WAL_WINDOW bounds how
  * many of those may already have been delivered.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,8 +40,9 @@ struct wal {
 	struct journal_chunk *chunk; /* being written */
 	struct loop_timer *timer;
 	bool complained;
+	bool rotate_complained;
 	bool checkpointing;
-	bool checkpoint_failed;
+	int checkpoint_err; /* errno, 0: it came about */
 };
 
 static void wal_flush(struct worker *w);
@@ -83,6 +85,8 @@ wal_take(struct worker *w, struct sess *s, uint32_t n, bool *ret_share)
 			    err.text, NULL);
 		wal->complained = true;
 		loop_timer_set(wal->timer, WAL_RETRY_MS);
+		/* less than it wants may do for others, and they make room */
+		*ret_share = n > WAL_LARGE;
 		return (false);
 	}
 	wal->complained = false;
@@ -106,9 +110,12 @@ wal_answered(struct sess *s)
 }
 
 bool
-wal_has_large(const struct worker *w)
+wal_may_large(struct worker *w, uint32_t n)
 {
-	return (w->wal->large > 0);
+	if (w->wal->large > 0 || journal_reserve(w->wal->j, n, NULL) == -1)
+		return (false);
+	journal_release(w->wal->j, n);
+	return (true);
 }
 
 /* n recipients of the window, or of the large transaction, are safe. */
@@ -331,9 +338,16 @@ wal_on_checkpoint(void *arg)
 {
 	struct worker *w = arg;
 
-	w->wal->checkpoint_failed = w->sys->syncfs(w->sys, w->spool->fd) == -1;
+	w->wal->checkpoint_err = w->sys->syncfs(w->sys, w->spool->fd) == -1 ?
+	    errno :
+	    0;
 }
 
+/*
+ * A sync that failed is not tried again: the kernel may have dropped pages and
+ * called them clean, so that the next one says nothing. The run ends, and the
+ * next one's replay writes all of it anew.
+ */
 static void
 wal_on_checkpointed(void *arg)
 {
@@ -341,8 +355,13 @@ wal_on_checkpointed(void *arg)
 	struct verr err = VERR_INIT;
 
 	w->wal->checkpointing = false;
-	if (w->wal->checkpoint_failed)
-		return; /* the old segments stay, the next tick tries again */
+	if (w->wal->checkpoint_err != 0) {
+		errno = w->wal->checkpoint_err;
+		(void)verr_sys(&err, "sync %s", w->spool->path);
+		log_err(&err);
+		worker_broke(w);
+		return;
+	}
 	if (journal_retire(w->wal->j, &err) == -1)
 		log_err(&err);
 }
@@ -353,11 +372,16 @@ wal_rotate(struct worker *w)
 {
 	struct wal *wal = w->wal;
 	struct verr err = VERR_INIT;
+	bool failed;
 
 	if (wal->checkpointing || wal->chunk != NULL)
 		return;
-	if (journal_full(wal->j) && journal_rotate(wal->j, &err) == -1)
-		log_err(&err);
+	if (journal_full(wal->j)) {
+		failed = journal_rotate(wal->j, &err) == -1;
+		if (failed && !wal->rotate_complained)
+			log_err(&err);
+		wal->rotate_complained = failed;
+	}
 	if (!journal_has_old(wal->j) || work_flush_all(w) == -1)
 		return;
 	wal->checkpointing = true;

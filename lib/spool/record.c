@@ -359,7 +359,9 @@ take_do(struct spool *sp, const struct record_take *t, struct verr *err)
 	while (take_range(&p, &i, &to) == 1) {
 		for (; i <= to && i < batch_slots(b); i++) {
 			batch_slot(b, i, &s);
-			if (!batch_state_final(s.state))
+			/* `m`: anew, as a sync that failed may have lost it */
+			if (!batch_state_final(s.state) ||
+			    s.state == BATCH_MOVED)
 				batch_set(b, i, BATCH_MOVED, s.attempts, s.next,
 				    NULL);
 		}

@@ -44,7 +44,10 @@ bool spool_submit_print_valid(const char *s);
  */
 int spool_submit_lock(struct spool *sp, const char *hash, int *ret_fd,
     struct verr *err);
-/* Note it, durably; commit_submit and commit_finish do so by themselves. */
+/*
+ * Note it, durably, unless more is noted; commit_submit and commit_finish do
+ * so by themselves.
+ */
 int spool_submit_put(struct spool *sp, const char *hash,
     const struct spool_submission *s, struct verr *err);
 /* Remove those that were last changed before this second. 0 or -1. */
