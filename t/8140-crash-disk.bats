@@ -11,6 +11,7 @@ setup() {
 	need_root
 	need_command mkfs.ext4
 	make_prefix
+	crash_seed
 }
 
 teardown() {
@@ -90,7 +91,8 @@ leave_inodes() {
 	local n
 	mkdir -p "$P/spool/ballast"
 	n=$(($(df --output=iavail "$P/spool" | tail -n 1) - $1))
-	[ $n -le 0 ] || (cd "$P/spool/ballast" && seq $n | xargs touch)
+	[ $n -le 0 ] || (cd "$P/spool/ballast" &&
+		seq -f "$1-%g" $n | xargs touch)
 	equal "$1" "$(df --output=iavail "$P/spool" | tail -n 1 | xargs)"
 }
 
