@@ -103,7 +103,7 @@ leave_inodes() {
 	small_disk
 	send_many 1 200 a.example b.example
 	leave_inodes 64
-	large 201 700 100 500 >"$P/stream"
+	large 201 700 100 100 >"$P/stream"
 	inject --bsmtp --submit-id all "$P/stream" >"$P/said" 2>"$P/err" ||
 		code=$?
 	equal 75 "$code" "exit code ($(cat "$P/err"))"
