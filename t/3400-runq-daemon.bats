@@ -309,3 +309,25 @@ compiled() {
 	end "$RUNQ_PID"
 	waiting 1
 }
+
+# first_sent FILE: how many directories of domains were opened before the first
+# connection, by this log of calls.
+first_sent() {
+	awk '/"d[0-9]+\.example"/ { n++ } /connect\(.*AF_INET/ { print n; exit }' \
+		"$1"
+}
+
+# bats test_tags=slow
+@test "START: the first message leaves before all domains were looked at" {
+	local domains
+	need_strace
+	start_sink
+	rconf1
+	mapfile -t domains < <(seq -f 'd%g.example' 2000)
+	send_many 1 2000 "${domains[@]}"
+	strace -f -e trace=openat,connect -o "$P/calls" "$P/bin/vmta-runq"
+	settled
+	all_final 2000
+	[ "$(first_sent "$P/calls")" -le 600 ] ||
+		fail "$(first_sent "$P/calls") of 2000 domains first"
+}

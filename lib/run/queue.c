@@ -190,6 +190,7 @@ queue_free_all(struct worker *w)
 	heap_release(&w->wakes);
 	TAILQ_INIT(&w->hungry);
 	TAILQ_INIT(&w->lookers);
+	TAILQ_INIT(&w->answered);
 }
 
 /*

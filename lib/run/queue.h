@@ -132,6 +132,11 @@ int queue_urgency(const struct queue *q);
 int64_t queue_next(const struct queue *q);
 /* Wait in the scheduler's line until a connection or look-up has ended. */
 void queue_wait_slot(struct worker *w, struct queue *q);
+/*
+ * Its look-up has ended: look at it before those that were not looked at yet.
+ * A run over many domains would else list all of them before it sends.
+ */
+void queue_answered(struct worker *w, struct queue *q);
 /* Ask the scheduler to look at q (again), unless it waits in line. */
 void queue_kick(struct worker *w, struct queue *q);
 /* A word for enum queue_block, as reports show it. */

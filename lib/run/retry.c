@@ -84,6 +84,8 @@ retry_load(struct worker *w, struct queue *q)
 	struct verr err = VERR_INIT;
 	int rc;
 
+	if (q->vmta->untried)
+		return; /* who owns it is the only one to change that */
 	rc = retry_state_read(w->spool, q->vmta->name, q->domain, &st, &err);
 	if (rc == -1)
 		log_err(&err);
@@ -100,8 +102,7 @@ retry_load(struct worker *w, struct queue *q)
 
 /* The clock's file. */
 static void
-retry_store(struct worker *w, const struct queue *q,
-    const struct retry_cause *cause)
+retry_store(struct worker *w, struct queue *q, const struct retry_cause *cause)
 {
 	struct verr err = VERR_INIT;
 	struct buf host = BUF_INIT;
@@ -110,6 +111,7 @@ retry_store(struct worker *w, const struct queue *q,
 		.since = q->failing_since,
 		.error = q->last_error };
 
+	q->vmta->untried = false;
 	memcpy(st.status, q->last_status, sizeof(st.status));
 	if (cause->host != NULL) {
 		buf_addf(&host, "%s (%s)", cause->host,

@@ -166,7 +166,7 @@ route_attach(struct worker *w, struct queue *q, struct dns_route *dns)
 {
 	char *key = route_key(q, dns);
 	struct route *r = map_get(&w->routes, key);
-	int64_t ttl = (int64_t)dns->ttl * 1000;
+	int64_t ttl = (int64_t)dns->ttl * 1000, now = loop_now(w->loop);
 
 	if (ttl < ROUTE_TTL_MIN_MS)
 		ttl = ROUTE_TTL_MIN_MS;
@@ -184,8 +184,9 @@ route_attach(struct worker *w, struct queue *q, struct dns_route *dns)
 		free(key);
 	}
 	r->dns = dns;
-	r->no_chunking = route_broken_chunking(w, dns);
-	r->expires = loop_now(w->loop) + ttl;
+	if (r->expires <= now) /* not for each of the queues that share it */
+		r->no_chunking = route_broken_chunking(w, dns);
+	r->expires = now + ttl;
 	(void)route_ref(r);
 	route_drop(w, q); /* it has had its answer */
 	q->route = r;
@@ -239,7 +240,7 @@ route_on_answer(void *arg, struct dns_route *dns)
 		route_failed(w, q, dns);
 		dns_route_free(dns);
 	}
-	queue_kick(w, q);
+	queue_answered(w, q);
 }
 
 /* smtp-hosts of q, parsed; 0, or -1 (the configuration was checked). */

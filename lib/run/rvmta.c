@@ -10,6 +10,7 @@
 #include "spool/counter.h"
 #include "spool/list.h"
 #include "spool/select.h"
+#include "spool/state.h"
 
 /* Is an address on this machine? */
 enum rvmta_here { RVMTA_UNASKED, RVMTA_HERE, RVMTA_AWAY };
@@ -96,6 +97,7 @@ rvmta_own(struct worker *w, const char *name, struct verr *err)
 		return (rc == 1 ? 0 : -1);
 	v = xcalloc(1, sizeof(*v));
 	v->name = xstrdup(name);
+	v->untried = !retry_state_any(w->spool, name);
 	slots_init(&v->slots, LIMIT_VMTA_CONNS, 0);
 	share_init(&v->share);
 	rvmta_load(w, v);
@@ -209,6 +211,17 @@ rvmta_here(struct worker *w, struct rvmta *v, size_t i)
 		    RVMTA_HERE :
 		    RVMTA_AWAY;
 	return (v->here[i] == RVMTA_HERE);
+}
+
+bool
+rvmta_any_here(struct worker *w, struct rvmta *v)
+{
+	size_t i, n = source_count(v->sources);
+
+	for (i = 0; i < n; i++)
+		if (rvmta_here(w, v, i))
+			return (true);
+	return (false);
 }
 
 bool

@@ -22,6 +22,7 @@ struct rvmta {
 	struct share share;   /* and who waits for it */
 	bool stuck;	      /* a move from here could not be completed */
 	bool was_stuck;	      /* before the last look */
+	bool untried;	      /* state/retry has no clock of its queues */
 	bool complained;      /* about a missing address, since the reload */
 	unsigned int numbers; /* grows when addresses have other numbers */
 	uint8_t *here;	      /* of each address: enum rvmta_here, as of */
@@ -42,6 +43,8 @@ void rvmta_refresh_all(struct worker *w);
  */
 bool rvmta_has(struct worker *w, struct rvmta *v, const char *text,
     size_t *ret_i);
+/* Is any of v's addresses on this machine? Asked as seldom. */
+bool rvmta_any_here(struct worker *w, struct rvmta *v);
 /* The next number for round robin over its addresses, across runs. */
 uint64_t rvmta_turn(struct worker *w, const struct rvmta *v);
 

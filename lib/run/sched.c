@@ -25,6 +25,8 @@
 #define SCHED_SOURCE_MS 10000 /* between looks for a missing address */
 #define SCHED_PAUSE_MS 60000  /* safety net; resume kicks at once */
 #define SCHED_BURST 200	      /* connections opened in one turn */
+#define SCHED_LOOKS 256	      /* queues looked at in one turn, and */
+#define SCHED_BREATH_MS 1     /* then the sessions have theirs */
 #define SCHED_FIRST 2	      /* connections before a message is answered */
 
 int
@@ -355,7 +357,7 @@ sched_queue(struct worker *w, struct queue *q, size_t *budget)
 		sched_later(w, q);
 		return;
 	}
-	if (source_usable(q->vmta->sources) == 0) {
+	if (!rvmta_any_here(w, q->vmta)) {
 		(void)sched_source(w, q, AF_INET, NULL); /* says which */
 		(void)sched_source(w, q, AF_INET6, NULL);
 		retry_queue_hold(w, q, QUEUE_NO_SOURCE, SCHED_SOURCE_MS);
@@ -378,25 +380,47 @@ void
 queue_wait_slot(struct worker *w, struct queue *q)
 {
 	if (q->line == &w->hungry || q->line == &w->lookers ||
-	    q->line == &q->vmta->share.waiters)
+	    q->line == &w->answered || q->line == &q->vmta->share.waiters)
 		return;
 	share_forget(w, q); /* it is looked at, and may wait again */
 	sched_line(q, &w->hungry);
 }
 
 void
+queue_answered(struct worker *w, struct queue *q)
+{
+	if (q->line == NULL)
+		sched_line(q, &w->answered);
+	queue_kick(w, q);
+}
+
+/* The answered ones before the hungry ones, each in their order. */
+static void
+sched_join(struct worker *w)
+{
+	struct queue *q;
+
+	TAILQ_FOREACH (q, &w->answered, entry)
+		q->line = &w->hungry;
+	TAILQ_CONCAT(&w->answered, &w->hungry, entry);
+	TAILQ_CONCAT(&w->hungry, &w->answered, entry);
+}
+
+void
 sched_run(struct worker *w)
 {
 	struct queue *q, *last;
-	size_t budget = SCHED_BURST;
+	size_t budget = SCHED_BURST, looks = 0;
 	bool end;
 	unsigned int n;
 
 	w->total_waits = false;
 	sched_lookers(w);
+	sched_join(w);
 	last = TAILQ_LAST(&w->hungry, queue_list);
 	end = last == NULL || w->stopping;
-	while (!end && budget > 0 && (q = TAILQ_FIRST(&w->hungry)) != NULL) {
+	while (!end && budget > 0 && looks++ < SCHED_LOOKS &&
+	    (q = TAILQ_FIRST(&w->hungry)) != NULL) {
 		end = q == last;
 		sched_unline(q);
 		n = q->n_starting;
@@ -411,6 +435,8 @@ sched_run(struct worker *w)
 	    (!TAILQ_EMPTY(&w->lookers) && w->n_lookup < SCHED_LOOKUPS &&
 		!w->stopping))
 		worker_kick(w);
+	else if (!end) /* at once would be before what sessions wait for */
+		loop_timer_set(w->sched_timer, SCHED_BREATH_MS);
 }
 
 void

@@ -494,6 +494,7 @@ worker_begin(struct worker *w, struct verr *err)
 {
 	TAILQ_INIT(&w->hungry);
 	TAILQ_INIT(&w->lookers);
+	TAILQ_INIT(&w->answered);
 	TAILQ_INIT(&w->sessions);
 	TAILQ_INIT(&w->leavers);
 	TAILQ_INIT(&w->works);

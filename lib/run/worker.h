@@ -75,9 +75,10 @@ struct worker {
 	struct work_list works;	  /* open batches */
 	struct dns_net *allow;	  /* allow-special-destination */
 	size_t n_allow;
-	struct heap wakes;	   /* struct sched_wake */
-	struct queue_list hungry;  /* want a new session */
-	struct queue_list lookers; /* want a look-up, and there are too many */
+	struct heap wakes;	    /* struct sched_wake */
+	struct queue_list hungry;   /* want a new session */
+	struct queue_list lookers;  /* want a look-up, and there are too many */
+	struct queue_list answered; /* have theirs: before the hungry ones */
 	struct pause_list *pauses;
 	struct tpl *tpl;	   /* templates of merges; NULL: none met yet */
 	struct suppress *suppress; /* NULL: no batch opened yet */

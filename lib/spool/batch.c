@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "spool/area.h"
 #include "spool/batch_int.h"
 #include "spool/store.h"
 
@@ -24,27 +25,6 @@
 #define BATCH_READ (64 * 1024)
 /* Lines within so many octets are read at once. */
 #define BATCH_SPAN (64 * 1024)
-
-int
-batch_dir(struct spool *sp, const char *vmta, enum batch_area area,
-    const char *domain, struct verr *err)
-{
-	int vfd, afd, fd = -1, saved;
-
-	if ((vfd = spool_dir(sp, sp->queue_fd, vmta, err)) == -1)
-		return (-1);
-	afd = spool_dir(sp, vfd, area == BATCH_NEW ? "new" : "cur", err);
-	saved = errno;
-	(void)sp->sys->close(sp->sys, vfd);
-	errno = saved;
-	if (afd == -1 || domain == NULL)
-		return (afd);
-	fd = spool_dir(sp, afd, domain, err);
-	saved = errno;
-	(void)sp->sys->close(sp->sys, afd);
-	errno = saved;
-	return (fd);
-}
 
 /* The error of a batch that is no good; returns -1. */
 static int
@@ -81,23 +61,27 @@ batch_read(struct batch *b, char *p, size_t n, off_t off, struct verr *err)
 	return (0);
 }
 
-/* The END line: the file is whole. */
+/* The END line: the file is whole. all: its octets, if they were read. */
 static int
-batch_check_end(struct batch *b, uint64_t size, struct verr *err)
+batch_check_end(struct batch *b, const char *all, uint64_t size,
+    struct verr *err)
 {
 	char end[BATCH_END_LEN + 1], want[BATCH_END_LEN + 1];
 
-	if (batch_read(b, end, BATCH_END_LEN, (off_t)(size - BATCH_END_LEN),
-		err) == -1)
-		return (-1);
-	end[BATCH_END_LEN] = '\0';
+	if (all == NULL) {
+		if (batch_read(b, end, BATCH_END_LEN,
+			(off_t)(size - BATCH_END_LEN), err) == -1)
+			return (-1);
+		all = end;
+	} else
+		all += size - BATCH_END_LEN;
 	(void)snprintf(want, sizeof(want), "END %016" PRIu64 "\n", size);
-	if (strcmp(end, want) != 0)
+	if (memcmp(all, want, BATCH_END_LEN) != 0)
 		return (batch_bad(b->file, "no END line", err));
 	return (0);
 }
 
-/* Read the whole index into buf. */
+/* Read the whole index into buf; the file is whole. */
 static int
 batch_read_index(struct batch *b, uint64_t size, struct buf *buf,
     struct verr *err)
@@ -116,6 +100,8 @@ batch_read_index(struct batch *b, uint64_t size, struct buf *buf,
 	    index + b->content_len + BATCH_END_LEN != size)
 		return (batch_bad(b->file, "its lengths do not fit", err));
 	b->index_len = (uint32_t)index;
+	if (batch_check_end(b, n == size ? buf->p : NULL, size, err) == -1)
+		return (-1);
 	if (index > n) {
 		buf->len = n;
 		if (batch_read(b, buf_room(buf, index - n), index - n, (off_t)n,
@@ -154,8 +140,6 @@ batch_begin(struct batch *b, const char *vmta, const char *domain,
 	rc = batch_own(b, &size, err);
 	if (rc == 0)
 		rc = batch_read_index(b, size, &buf, err);
-	if (rc == 0)
-		rc = batch_check_end(b, size, err);
 	if (rc == 0 && batch_parse(b, buf.p, buf.len, &why) == -1)
 		rc = batch_bad(b->file, why, err);
 	if (rc == 0)
@@ -181,10 +165,10 @@ batch_open(struct spool *sp, const char *vmta, enum batch_area area,
 
 	if (strlen(name) >= BATCH_NAME_MAX)
 		return (batch_bad(name, "no batch name", err));
-	if ((dfd = batch_dir(sp, vmta, area, domain, err)) == -1)
+	if ((dfd = area_domain(sp, vmta, area, domain, err)) == -1)
 		return (-1);
-	fd = sp->sys->openat(sp->sys, dfd, name,
-	    (write ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK, 0);
+	fd = area_open(sp, dfd, name,
+	    (write ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK);
 	if (fd == -1 && batch_no_file(errno))
 		(void)batch_bad(name, "not a regular file", err);
 	else if (fd == -1)
@@ -233,7 +217,7 @@ batch_set_aside(struct spool *sp, const char *vmta, enum batch_area area,
 	struct buf b = BUF_INIT;
 	int dfd, rc;
 
-	if ((dfd = batch_dir(sp, vmta, area, domain, err)) == -1)
+	if ((dfd = area_domain(sp, vmta, area, domain, err)) == -1)
 		return (errno == ENOENT ? 0 : -1);
 	(void)snprintf(file, sizeof(file), "%.250s.why", name);
 	buf_addf(&b, "queue/%s/%s/%s/%s: %s\n", vmta,

@@ -71,10 +71,6 @@ int batch_parse_rcpt(char *p, struct batch_rcpt *ret_r);
 /* The number (+ 1) of a source address; 0 for "", and when there are more
  * than a number can tell. */
 uint16_t batch_source_number(struct batch *b, const char *source);
-/* queue/VMTA/AREA (or AREA/DOMAIN); fd or -1. */
-int batch_dir(struct spool *sp, const char *vmta, enum batch_area area,
-    const char *domain, struct verr *err);
-
 /* A range of octets of content. */
 struct brange {
 	uint64_t from, to;

@@ -1,45 +1,48 @@
 /*
- * Walks, by readdir on a descriptor of their own: nothing is sorted or kept.
+ * Walks, each on a descriptor of its own: nothing is sorted or kept (readdir
+ * would cost an allocation and three more calls for each domain).
  * Names that appear or vanish meanwhile may be seen or not; whoever cares
  * looks again (the trigger says when).
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "spool/area.h"
 #include "spool/list.h"
 #include "spool/spool.h"
+
+#define LIST_BLOCK 8192 /* octets of names that are read at once */
 
 int
 spool_walk(struct spool *sp, int dfd, int (*cb)(void *arg, const char *name),
     void *arg, struct verr *err)
 {
-	struct dirent *e;
-	DIR *d;
+	alignas(struct dirent64) char block[LIST_BLOCK];
+	const struct dirent64 *e;
+	ssize_t n, at;
 	int fd, rc = 0;
 
-	fd = sp->sys->openat(sp->sys, dfd, ".", O_RDONLY | O_DIRECTORY, 0);
-	if (fd == -1 && errno == ENOENT)
-		return (0); /* removed meanwhile */
-	if (fd == -1 || (d = fdopendir(fd)) == NULL) {
-		(void)verr_sys(err, "open directory");
-		if (fd != -1)
-			(void)sp->sys->close(sp->sys, fd);
-		return (-1);
-	}
-	while (rc == 0) {
-		errno = 0;
-		if ((e = readdir(d)) == NULL) {
-			if (errno != 0 && errno != ENOENT)
+	fd = area_open(sp, dfd, ".", O_RDONLY | O_DIRECTORY);
+	if (fd == -1)
+		return (errno == ENOENT ? 0 : /* removed meanwhile */
+					  verr_sys(err, "open directory"));
+	while (rc == 0 && (n = getdents64(fd, block, sizeof(block))) != 0) {
+		if (n == -1) {
+			if (errno != ENOENT)
 				rc = verr_sys(err, "read directory");
 			break;
 		}
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			rc = cb(arg, e->d_name);
+		for (at = 0; rc == 0 && at < n; at += e->d_reclen) {
+			e = (const void *)(block + at);
+			if (strcmp(e->d_name, ".") != 0 &&
+			    strcmp(e->d_name, "..") != 0)
+				rc = cb(arg, e->d_name);
+		}
 	}
-	(void)closedir(d);
+	(void)sp->sys->close(sp->sys, fd);
 	return (rc);
 }
 
@@ -73,36 +76,14 @@ list_batch(void *arg, const char *name)
 	    batch_name_parse(name, &n) == 0 ? &n : NULL));
 }
 
-/* Walk queue/a/b/c (b and c may be NULL); missing ones are empty. */
+/* The result of a walk over fd, -1: over nothing, if there is no directory. */
 static int
-list_at(struct spool *sp, const char *a, const char *b, const char *c,
-    int (*cb)(void *arg, const char *name), struct list *l, struct verr *err)
+list_at(struct spool *sp, int fd, int (*cb)(void *arg, const char *name),
+    struct list *l, struct verr *err)
 {
-	const char *part[3] = { a, b, c };
-	int fd = sp->queue_fd, next, rc, saved;
-	size_t i;
-
-	for (i = 0; i < 3 && part[i] != NULL; i++) {
-		next = spool_dir(sp, fd, part[i], err);
-		saved = errno;
-		if (fd != sp->queue_fd)
-			(void)sp->sys->close(sp->sys, fd);
-		errno = saved;
-		if (next == -1)
-			return (errno == ENOENT || errno == ENOTDIR ? 0 : -1);
-		fd = next;
-	}
-	rc = spool_walk(sp, fd, cb, l, err);
-	if (fd != sp->queue_fd)
-		(void)sp->sys->close(sp->sys, fd);
-	return (rc);
-}
-
-/* The directory of an area. */
-static const char *
-list_area(enum batch_area area)
-{
-	return (area == BATCH_NEW ? "new" : "cur");
+	if (fd == -1)
+		return (errno == ENOENT || errno == ENOTDIR ? 0 : -1);
+	return (spool_walk(sp, fd, cb, l, err));
 }
 
 int
@@ -110,7 +91,7 @@ spool_vmtas(struct spool *sp, spool_name_cb *cb, void *arg, struct verr *err)
 {
 	struct list l = { .name = cb, .valid = spool_vmta_valid, .arg = arg };
 
-	return (list_at(sp, NULL, NULL, NULL, list_name, &l, err));
+	return (list_at(sp, sp->queue_fd, list_name, &l, err));
 }
 
 int
@@ -119,7 +100,7 @@ spool_domains(struct spool *sp, const char *vmta, enum batch_area area,
 {
 	struct list l = { .name = cb, .valid = spool_domain_valid, .arg = arg };
 
-	return (list_at(sp, vmta, list_area(area), NULL, list_name, &l, err));
+	return (list_at(sp, area_dir(sp, vmta, area, err), list_name, &l, err));
 }
 
 int
@@ -127,9 +108,13 @@ spool_batches(struct spool *sp, const char *vmta, enum batch_area area,
     const char *domain, spool_batch_cb *cb, void *arg, struct verr *err)
 {
 	struct list l = { .batch = cb, .arg = arg };
+	int fd, rc;
 
-	return (list_at(sp, vmta, list_area(area), domain, list_batch, &l,
-	    err));
+	fd = area_domain(sp, vmta, area, domain, err);
+	rc = list_at(sp, fd, list_batch, &l, err);
+	if (fd != -1)
+		(void)sp->sys->close(sp->sys, fd);
+	return (rc);
 }
 
 int
@@ -137,6 +122,16 @@ spool_tmp(struct spool *sp, const char *vmta, spool_batch_cb *cb, void *arg,
     struct verr *err)
 {
 	struct list l = { .batch = cb, .arg = arg };
+	int dir, fd, rc, saved;
 
-	return (list_at(sp, vmta, "tmp", NULL, list_batch, &l, err));
+	if ((dir = spool_dir(sp, sp->queue_fd, vmta, err)) == -1)
+		return (list_at(sp, -1, list_batch, &l, err));
+	fd = spool_dir(sp, dir, "tmp", err);
+	saved = errno;
+	(void)sp->sys->close(sp->sys, dir);
+	errno = saved;
+	rc = list_at(sp, fd, list_batch, &l, err);
+	if (fd != -1)
+		(void)sp->sys->close(sp->sys, fd);
+	return (rc);
 }

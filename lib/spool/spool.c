@@ -24,6 +24,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "spool/area.h"
 #include "spool/spool.h"
 
 /* The mode of a directory whose parent is not synced. */
@@ -175,6 +176,7 @@ spool_close(struct spool *sp)
 	for (i = 0; i < sizeof(fd) / sizeof(fd[0]); i++)
 		if (*fd[i] != -1)
 			(void)sp->sys->close(sp->sys, *fd[i]);
+	area_release(sp);
 	map_release(&sp->stuck, NULL);
 	free(sp->path);
 	free(sp);

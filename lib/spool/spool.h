@@ -16,6 +16,8 @@
 #define SPOOL_VMTA_MAX 64    /* characters of a VirtualMTA's name */
 #define SPOOL_DOMAIN_MAX 253 /* characters of a queue's domain */
 
+struct area_cache;
+
 struct spool {
 	struct sys *sys;
 	char *path; /* as given, for messages */
@@ -27,7 +29,8 @@ struct spool {
 	int control_fd;
 	int state_fd;
 	int bad_fd;
-	struct map stuck; /* commit_stuck */
+	struct map stuck;	  /* commit_stuck */
+	struct area_cache *areas; /* area.c */
 };
 
 /*

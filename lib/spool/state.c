@@ -8,6 +8,7 @@
  *	state/nochunk/HOST		vmta-nochunk 1, until
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,21 @@ retry_line(void *arg, const char *key, const char *value)
 		retry_text(&st->host, value);
 	else if (strcmp(key, "error") == 0)
 		retry_text(&st->error, value);
+}
+
+bool
+retry_state_any(struct spool *sp, const char *vmta)
+{
+	struct buf path = BUF_INIT;
+	struct stat st;
+	bool any;
+
+	buf_addf(&path, "retry/%s", vmta);
+	any = sp->sys->fstatat(sp->sys, sp->state_fd, buf_str(&path), &st,
+		  AT_SYMLINK_NOFOLLOW) == 0 ||
+	    errno != ENOENT;
+	buf_release(&path);
+	return (any);
 }
 
 int

@@ -25,6 +25,8 @@ struct retry_state {
 	bool escaped;	 /* host and error are, since they were read */
 };
 
+/* May there be one of any queue of this VirtualMTA? */
+bool retry_state_any(struct spool *sp, const char *vmta);
 /* 0: read (free with retry_state_release), 1: there is none, -1. */
 int retry_state_read(struct spool *sp, const char *vmta, const char *domain,
     struct retry_state *ret_st, struct verr *err);

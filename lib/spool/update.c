@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/stamp.h"
+#include "spool/area.h"
 #include "spool/batch_int.h"
 
 /* Blocks that are freed; filesystems ignore less. */
@@ -161,11 +162,10 @@ update_rmdir(struct batch *b)
 {
 	int afd, saved = errno;
 
-	afd = batch_dir(b->sp, b->h.vmta, b->area, NULL, NULL);
-	if (afd == -1)
-		return;
-	(void)b->sp->sys->unlinkat(b->sp->sys, afd, b->h.domain, AT_REMOVEDIR);
-	(void)b->sp->sys->close(b->sp->sys, afd);
+	afd = area_dir(b->sp, b->h.vmta, b->area, NULL);
+	if (afd != -1)
+		(void)b->sp->sys->unlinkat(b->sp->sys, afd, b->h.domain,
+		    AT_REMOVEDIR);
 	errno = saved;
 }
 
@@ -183,7 +183,7 @@ batch_finish(struct batch *b, struct verr *err)
 		    errno != ENOENT)
 			return (verr_sys(err, "remove content/%s", name));
 	}
-	dfd = batch_dir(b->sp, b->h.vmta, b->area, b->h.domain, err);
+	dfd = area_domain(b->sp, b->h.vmta, b->area, b->h.domain, err);
 	if (dfd == -1)
 		return (errno == ENOENT ? 0 : -1);
 	if (sys->unlinkat(sys, dfd, b->file, 0) == -1 && errno != ENOENT)
@@ -227,7 +227,7 @@ requeue(struct batch *b, enum batch_area area, struct verr *err)
 	(void)batch_name_format(&n, name);
 	if (b->area == area && strcmp(name, b->file) == 0)
 		return (0);
-	from = batch_dir(b->sp, b->h.vmta, b->area, b->h.domain, err);
+	from = area_domain(b->sp, b->h.vmta, b->area, b->h.domain, err);
 	if (from == -1)
 		return (-1);
 	if ((to = requeue_dir(b, area, err)) == -1) {

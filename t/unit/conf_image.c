@@ -305,7 +305,8 @@ test_spool_far(void **state)
 			buf_clear(&text);
 			buf_adds(&text, heads[i]);
 			while (text.len < far)
-				buf_addc(&text, text.len % 70 == 69 ? '\n' : '#');
+				buf_addc(&text,
+				    text.len % 70 == 69 ? '\n' : '#');
 			buf_adds(&text, "\nspool = 'sp2'\nbogus = 1\n");
 			put_file(MAIN, buf_str(&text));
 			c = open_main();

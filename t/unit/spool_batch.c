@@ -701,6 +701,55 @@ test_merge_damage(void **state)
 	}
 }
 
+/* One message of each of six VirtualMTAs, found by walk and open. */
+static void
+find_all(void)
+{
+	char name[] = "v0", file[BATCH_NAME_MAX];
+	struct batch *b;
+
+	for (name[1] = '0'; name[1] < '6'; name[1]++) {
+		file[0] = '\0';
+		assert_ok(spool_batches(sp, name, BATCH_NEW, "d.example",
+		    keep_name, file, &t_err));
+		assert_ok(spool_batches(sp, name, BATCH_CUR, "d.example",
+		    keep_name, file, &t_err));
+		assert_ok(batch_open(sp, name, BATCH_NEW, "d.example", file,
+		    false, &b, &t_err));
+		assert_string_equal(batch_header(b)->vmta, name);
+		batch_close(b);
+	}
+}
+
+/* More directories than are kept open; and one that is made anew. */
+static void
+test_directories(void **state)
+{
+	struct commit *c = commit_new(sp);
+	char name[] = "v0", area[400], path[450], aside[400];
+	struct id id;
+	int i;
+
+	(void)state;
+	assert_int_equal(id_new(&table.sys, &id), 0);
+	for (; name[1] < '6'; name[1]++)
+		t_add(c, name, "d.example", commit_content(c, "x\r\n", 3), id.s,
+		    (uint32_t)(name[1] - '0'));
+	assert_ok(commit_finish(c, &t_err));
+	commit_free(c);
+	for (i = 0; i < 3; i++)
+		find_all();
+	/* made anew, with what was in it: that one is kept open is in vain */
+	(void)snprintf(area, sizeof(area), "%s/queue/v5/new", sp->path);
+	(void)snprintf(path, sizeof(path), "%s/d.example", area);
+	(void)snprintf(aside, sizeof(aside), "%s/queue/v5/aside", sp->path);
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(rmdir(area), 0);
+	assert_int_equal(mkdir(area, 0700), 0);
+	assert_int_equal(rename(aside, path), 0);
+	find_all();
+}
+
 /* Every octet of the index, changed; and the file cut everywhere. */
 static void
 test_damage(void **state)
@@ -895,9 +944,10 @@ main(void)
 		cmocka_unit_test(test_validators), TEST(test_roundtrip),
 		TEST(test_refused), TEST(test_grouping), TEST(test_shared),
 		TEST(test_aside), TEST(test_states), TEST(test_space),
-		TEST(test_damage), TEST(test_merge), TEST(test_merge_large),
-		TEST(test_merge_damage), TEST(test_foreign),
-		TEST(test_directory_race), TEST(test_many_queues) };
+		TEST(test_directories), TEST(test_damage), TEST(test_merge),
+		TEST(test_merge_large), TEST(test_merge_damage),
+		TEST(test_foreign), TEST(test_directory_race),
+		TEST(test_many_queues) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return (cmocka_run_group_tests(tests, t_begin, t_end));
