@@ -142,8 +142,7 @@ flight_load(struct submit *s)
 	memset(&s->open, 0, sizeof(s->open));
 	memset(&s->flight_err, 0, sizeof(s->flight_err));
 	if (s->flight.n > 0)
-		submit_note(s, s->flight.note[s->flight.n - 1].id,
-		    s->flight.c);
+		submit_note(s, s->flight.note[s->flight.n - 1].id, s->flight.c);
 }
 
 /* A thread that gets none of the process's signals. 0 or an errno. */
