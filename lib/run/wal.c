@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "acct/journal.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/exports.h"
@@ -43,6 +44,12 @@ struct wal {
 	bool rotate_complained;
 	bool checkpointing;
 	int checkpoint_err; /* errno, 0: it came about */
+	/*
+	 * The spool, for the syncs of checkpoints alone: what could not be
+	 * written is told to each open file once, and must not be told to the
+	 * sync of a move.
+	 */
+	int sync_fd;
 };
 
 static void wal_flush(struct worker *w);
@@ -338,7 +345,7 @@ wal_on_checkpoint(void *arg)
 {
 	struct worker *w = arg;
 
-	w->wal->checkpoint_err = w->sys->syncfs(w->sys, w->spool->fd) == -1 ?
+	w->wal->checkpoint_err = w->sys->syncfs(w->sys, w->wal->sync_fd) == -1 ?
 	    errno :
 	    0;
 }
@@ -402,8 +409,14 @@ wal_open(struct worker *w, struct verr *err)
 {
 	struct wal *wal = xcalloc(1, sizeof(*wal));
 
-	wal->j = journal_open(w->spool, w->owner, err);
+	wal->sync_fd = file_open_dir(w->sys, w->spool->fd, ".");
+	if (wal->sync_fd == -1)
+		(void)verr_sys(err, "open spool %s", w->spool->path);
+	else
+		wal->j = journal_open(w->spool, w->owner, err);
 	if (wal->j == NULL) {
+		if (wal->sync_fd != -1)
+			(void)w->sys->close(w->sys, wal->sync_fd);
 		free(wal);
 		return (-1);
 	}
@@ -429,7 +442,7 @@ wal_close(struct worker *w, struct verr *err)
 	wal_apply(w, durable);
 	if (rc == 0 && work_close_all(w) == -1)
 		rc = verr_set(err, VEX_IO, "states are not all written");
-	if (rc == 0 && w->sys->syncfs(w->sys, w->spool->fd) == -1)
+	if (rc == 0 && w->sys->syncfs(w->sys, wal->sync_fd) == -1)
 		rc = verr_sys(err, "sync %s", w->spool->path);
 	if (rc == 0)
 		rc = journal_close(wal->j, err);
@@ -437,6 +450,7 @@ wal_close(struct worker *w, struct verr *err)
 		journal_free(wal->j); /* the next run replays it */
 	if (rc == 0)
 		exports_last(w);
+	(void)w->sys->close(w->sys, wal->sync_fd);
 	loop_timer_free(wal->timer);
 	exports_unload(w);
 	free(wal->fx);

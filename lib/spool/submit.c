@@ -7,6 +7,7 @@
  *	count: N
  *	id: MSGID
  *	print: HASH	a fingerprint of what was given (submit/print.h)
+ *	first: HASH	the same, up to the first message
  *
  * Locks are bytes of state/submit/.lock, two for each hash: one is had by the
  * call (spool_submit_lock), the other while the file is looked at and written.
@@ -71,6 +72,16 @@ struct submit_file {
 };
 
 static void
+submit_line_print(struct submit_file *f, const char *value,
+    char ret[SUBMIT_PRINT_LEN + 1])
+{
+	if (!spool_submit_print_valid(value))
+		f->bad = true;
+	else
+		memcpy(ret, value, SUBMIT_PRINT_LEN + 1);
+}
+
+static void
 submit_line(void *arg, const char *key, const char *value)
 {
 	struct submit_file *f = arg;
@@ -84,12 +95,10 @@ submit_line(void *arg, const char *key, const char *value)
 	}
 	if (strcmp(key, "id") == 0 && id_valid(value))
 		memcpy(f->s.msgid, value, ID_LEN + 1);
-	if (strcmp(key, "print") == 0) {
-		if (!spool_submit_print_valid(value))
-			f->bad = true;
-		else
-			memcpy(f->s.print, value, SUBMIT_PRINT_LEN + 1);
-	}
+	if (strcmp(key, "print") == 0)
+		submit_line_print(f, value, f->s.print);
+	if (strcmp(key, "first") == 0)
+		submit_line_print(f, value, f->s.first);
 }
 
 /* Read state/submit/HASH; nothing is known of one that is not there. */
@@ -185,16 +194,20 @@ submit_write(struct spool *sp, int dfd, const char *hash,
     const struct spool_submission *s, struct verr *err)
 {
 	struct spool_submission now;
-	char text[160];
-	int n;
+	struct buf b = BUF_INIT;
+	int rc;
 
 	if (submit_read(sp, dfd, hash, &now, NULL) == 0 && now.count > s->count)
 		return (0);
-	n = snprintf(text, sizeof(text),
-	    "vmta-submit 1\ncount: %" PRIu64 "\nid: %s\n%s%s%s", s->count,
-	    s->msgid, s->print[0] != '\0' ? "print: " : "", s->print,
-	    s->print[0] != '\0' ? "\n" : "");
-	return (store_put(sp, dfd, hash, text, (size_t)n, true, err));
+	buf_addf(&b, "vmta-submit 1\ncount: %" PRIu64 "\nid: %s\n", s->count,
+	    s->msgid);
+	if (s->print[0] != '\0')
+		buf_addf(&b, "print: %s\n", s->print);
+	if (s->first[0] != '\0')
+		buf_addf(&b, "first: %s\n", s->first);
+	rc = store_put(sp, dfd, hash, b.p, b.len, true, err);
+	buf_release(&b);
+	return (rc);
 }
 
 int

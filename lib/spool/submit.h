@@ -27,6 +27,7 @@ struct spool_submission {
 	char msgid[ID_LEN + 1]; /* of the last of them; "": none */
 	/* of what was given up to there, hex; "": not known */
 	char print[SUBMIT_PRINT_LEN + 1];
+	char first[SUBMIT_PRINT_LEN + 1]; /* up to the first message */
 };
 
 /*
