@@ -87,6 +87,16 @@ again() {
 	done)" "$(numbers)"
 }
 
+@test "SUBPRINT: without what was refused it is another stream: 65" {
+	bsmtp 5 | sed 's/u3@.*/u3@-bad->/' >"$S"
+	run inject --bsmtp --submit-id k --rejects "$R" "$S"
+	equal 'accepted 4 rejected 1 suppressed 0' "$output"
+	sed 15,21d "$S" >"$S.4"
+	again 65 'or some were refused then' --bsmtp --submit-id k "$S.4"
+	again 1 '' --bsmtp --submit-id k "$S"
+	equal '1 2 4 5' "$(numbers | xargs)"
+}
+
 @test "SUBPRINT: a broken stream goes on where it ended, whatever was refused" {
 	bsmtp 900 | sed '/^RCPT TO:<u\(7\|300\|500\)@/s/@.*/@-bad->/' >"$S"
 	head -n 3001 "$S" >"$S.part" # number 429 is open

@@ -332,6 +332,41 @@ suppressed() {
 	all_final 1
 }
 
+# damage FILE: where its entries are is wrong; all else stands.
+damage() {
+	python3 -c '
+import struct, sys
+with open(sys.argv[1], "r+b") as f:
+    d = bytearray(f.read())
+    for table in range(256):
+        at, n = struct.unpack_from("<II", d, 8 * table)
+        for slot in range(at, at + 8 * n, 8):
+            pos, = struct.unpack_from("<I", d, slot + 4)
+            if pos > 0 and struct.unpack_from("<I", d, pos)[0] > 1:
+                struct.pack_into("<I", d, slot + 4, 2 ** 31)
+    f.seek(0)
+    f.write(d)' "$1"
+}
+
+@test "SUPPRESS: a list that is damaged within: who may be on it waits" {
+	start_sink
+	sconf
+	suppress build
+	suppress build --list more
+	send a@one.example b@two.example
+	suppress build a@one.example
+	damage "$P/spool/state/suppress/default.cdb"
+	run --separate-stderr -0 deliver
+	[[ $stderr == *'suppression list default: damaged'* ]] ||
+		fail "$stderr"
+	equal b@two.example "$(delivered)"
+	waiting 1
+	suppress build a@one.example
+	deliver
+	equal a@one.example "$(suppressed)"
+	all_final 2
+}
+
 @test "SUPPRESS: a daemon sends what waited for a list, and says meanwhile why" {
 	start_sink
 	sconf

@@ -74,7 +74,7 @@ serving() {
 	done
 }
 
-@test "the library shows vmta_ names alone, and needs nothing but libc" {
+@test "API: the library shows vmta_ names alone, and needs nothing but libc" {
 	run -0 nm -D --defined-only "$COPY/lib/libvmta-submit.so"
 	refute grep -v ' vmta_\| A VMTA_SUBMIT_0\|asan\|gcov' <<<"$output"
 	equal "$(grep -o 'vmta_[a-z_]*(' "$COPY/include/vmta-submit.h" |
@@ -89,7 +89,7 @@ serving() {
 	refute grep -v ' vmta_\|^$\|:$' <<<"$output"
 }
 
-@test "the example, in C and C++, finds vmta-inject beside the library" {
+@test "API: the example, in C and C++, finds vmta-inject beside the library" {
 	for ex in example example++; do
 		run --separate-stderr -0 "$BATS_FILE_TMPDIR/$ex" b@s.example \
 			a@x.example b@y.example
@@ -108,7 +108,7 @@ serving() {
 	equal 4 "$(grep -c ',example,' <<<"$output")"
 }
 
-@test "a message: settings, recipients with DSN; C and C++ alike" {
+@test "API: a message: settings, recipients with DSN; C and C++ alike" {
 	local b
 	for TALK in talk talk++; do
 		run -0 calls <<-'END'
@@ -139,7 +139,7 @@ serving() {
 	done
 }
 
-@test "nothing is in the spool before commit; held, dropped, closed" {
+@test "API: nothing is in the spool before commit; held, dropped, closed" {
 	run -0 calls <<-'END'
 		open
 		begin
@@ -163,7 +163,7 @@ serving() {
 		"$(vqueue list --all --format csv | csv rcpt state)"
 }
 
-@test "errors: of a call, of a message, and the next one goes" {
+@test "API: errors: of a call, of a message, and the next one goes" {
 	run -0 calls <<-'END'
 		open
 		begin
@@ -196,7 +196,7 @@ serving() {
 	equal b@x.example "$(vqueue list --all --format csv | csv rcpt)"
 }
 
-@test "a merge: columns, values, refused recipients" {
+@test "API: a merge: columns, values, refused recipients" {
 	run -0 calls <<-'END'
 		open
 		merge
@@ -233,7 +233,7 @@ b@x.example	2" "$(vqueue list --all --format csv | csv rcpt rcptIndex | sort)"
 	said end '-1 65 undefined variables: .other.'
 }
 
-@test "many recipients: all refused ones are counted, 10,000 named" {
+@test "API: many recipients: all refused ones are counted, 10,000 named" {
 	run -0 calls <<-'END'
 		open
 		merge
@@ -246,7 +246,7 @@ b@x.example	2" "$(vqueue list --all --format csv | csv rcpt rcptIndex | sort)"
 	equal 10000 "$(grep -c "^[0-9]*: recipient 'r" <<<"$output")"
 }
 
-@test "submit id and one commit" {
+@test "API: submit id and one commit" {
 	local i
 	for i in 1 2; do
 		run -0 calls <<-'END'
@@ -270,7 +270,7 @@ b@x.example	2" "$(vqueue list --all --format csv | csv rcpt rcptIndex | sort)"
 	said id '-1 64'
 }
 
-@test "what keeps it from serving is told by open: configuration, program" {
+@test "API: what keeps it from serving is told by open: configuration, program" {
 	echo 'nonsense = 1' >"$P/etc/bad.conf"
 	run -0 calls <<<"open $P/etc/bad.conf
 begin"
@@ -282,7 +282,7 @@ begin"
 	said open '-1 75 vmta-inject has ended'
 }
 
-@test "its process is killed: an error, nothing of the program ends" {
+@test "API: its process is killed: an error, nothing of the program ends" {
 	local pid
 	coproc TALK { exec "$BATS_FILE_TMPDIR/talk"; }
 	own "$TALK_PID"
@@ -302,7 +302,7 @@ begin"
 	end "$TALK_PID"
 }
 
-@test "a full disk: 75, nothing behind" {
+@test "API: a full disk: 75, nothing behind" {
 	conf <<-END
 		host-name = mta.example
 		min-free-space = 1000T
@@ -324,7 +324,7 @@ begin"
 	equal 0 "$(vqueue count)"
 }
 
-@test "four threads with a handle each; a fork" {
+@test "API: four threads with a handle each; a fork" {
 	run -0 calls <<<$'open\nthreads\nfork\nbegin\nrcpt a@x.example\ndata x: y\nend\ncommit'
 	said threads '0 0'
 	said fork '0 0'
@@ -332,7 +332,7 @@ begin"
 	equal 201 "$(vqueue count)"
 }
 
-@test "the caller's descriptors, and closed ones" {
+@test "API: the caller's descriptors, and closed ones" {
 	# neither what the program has open is inherited, nor are 0 to 2 needed
 	run -0 calls 9</dev/null <<<$'open\nbegin\nrcpt a@x.example\ndata x: y\nend'
 	said end '0 0'
@@ -340,7 +340,7 @@ begin"
 	equal 2 "$(vqueue count)"
 }
 
-@test "a user of the host: his source, through the set-uid vmta-inject" {
+@test "API: a user of the host: his source, through the set-uid vmta-inject" {
 	need_root
 	need_user nobody
 	local dir
@@ -388,7 +388,7 @@ end"
 }
 
 # bats test_tags=slow
-@test "no leak, no octet read before it was written (valgrind)" {
+@test "API: no leak, no octet read before it was written (valgrind)" {
 	need_plain 'valgrind'
 	need_command valgrind
 	run -0 valgrind -q --error-exitcode=9 --leak-check=full \

@@ -15,7 +15,7 @@ teardown() {
 	programs_end
 }
 
-@test "php mail(): true, and false when refused or the disk is full" {
+@test "MUA: php mail(): true, and false when refused or the disk is full" {
 	need_command php
 	need_user www-data
 	cat >"$P/home/mail.php" <<-'END'
@@ -40,7 +40,7 @@ c@y.example user:www-data" "$(queued)"
 	equal 'bool(true)' "$output"
 }
 
-@test "PHPMailer, as sendmail and as mail()" {
+@test "MUA: PHPMailer, as sendmail and as mail()" {
 	need_command php
 	need_user www-data
 	[ -f /usr/share/php/libphp-phpmailer/src/PHPMailer.php ] ||
@@ -75,7 +75,7 @@ c@y.example user:www-data" "$(queued)"
 	done
 }
 
-@test "git send-email" {
+@test "MUA: git send-email" {
 	[ -x /usr/lib/git-core/git-send-email ] || skip 'needs git-email'
 	perl -MMail::Address -e 1 2>/dev/null || skip 'needs Mail::Address'
 	cat >"$P/home/0001-x.patch" <<-'END'
@@ -101,7 +101,7 @@ c@y.example user:www-data" "$(queued)"
 	equal '' "$(queued)"
 }
 
-@test "s-nail: the mail is kept when it could not be sent" {
+@test "MUA: s-nail: the mail is kept when it could not be sent" {
 	need_command s-nail
 	send=(s-nail -:/ -S sendwait -s Subject -r a@s.example -b c@y.example)
 	run -0 as nobody "${send[@]}" b@x.example root <<<$'one\n.\ntwo'
@@ -117,7 +117,7 @@ root@mta.example user:nobody" "$(queued)"
 	grep -q kept "$P/home/dead.letter"
 }
 
-@test "mutt" {
+@test "MUA: mutt" {
 	need_command mutt
 	send=(mutt -F /dev/null -e 'set from=a@s.example use_envelope_from copy=no'
 		-s Subject -c c@y.example -- b@x.example)
@@ -134,7 +134,7 @@ c@y.example user:nobody" "$(queued)"
 	equal '' "$(queued)"
 }
 
-@test "swaks --pipe" {
+@test "MUA: swaks --pipe" {
 	need_command swaks
 	send=(swaks --pipe '/usr/sbin/sendmail -bs' --from a@s.example
 		--suppress-data)
@@ -152,7 +152,7 @@ c@y.example user:nobody" "$(queued)"
 }
 
 # cron of its own: no other's tables, pid file, log or PAM rules are seen.
-@test "a cron job's output" {
+@test "MUA: a cron job's output" {
 	[ -x "$PEERS/cron/usr/sbin/cron" ] || skip 'needs cron unpacked: make peers'
 	mkdir -p "$P/cron/crontabs" "$P/pam"
 	echo "postmaster = ops@x.example" >>"$P/etc/vmta.conf"

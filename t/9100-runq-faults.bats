@@ -67,6 +67,26 @@ failing() {
 	all_final 1
 }
 
+@test "STUCK: a move whose record is damaged: all mail of that VirtualMTA waits" {
+	start_sink
+	rconf2
+	send a@one.example b@two.example
+	send --vmta v2 c@one.example
+	printf 'vmta-commit 1\ntake v1 one.example x\nend 9\n' \
+		>"$P/spool/commit/1lp6jv7m0d3k8q2r5t1ub"
+	run -74 runq
+	equal 1 "$(sink_count messages)"
+	equal 127.0.0.2 "$(sink_sources)"
+	# and no request says that it is done
+	run vqueue delete --vmta v1
+	[ "$status" -gt 1 ] || fail "$status: $output"
+	[[ $output == *'a move of mail of v1 is not complete'* ]] ||
+		fail "$output"
+	rm "$P/spool/commit/1lp6jv7m0d3k8q2r5t1ub"
+	deliver
+	all_final 3
+}
+
 @test "EXPIRE: a queue that cannot connect expires what was due, no more" {
 	start_sink --reply 'rcpt first=1 451 4.7.1 Later'
 	rconf1 'retry-after = 5h'

@@ -7,6 +7,7 @@
 #include "../unit/spool_util.h"
 
 #include "conf/conf.h"
+#include "spool/submit.h"
 #include "submit/take.h"
 
 #define MESSAGE(rcpt)                                   \
@@ -246,10 +247,47 @@ test_error(void **state)
 		}
 }
 
+/* A claim of a process that lives is its own: another one leaves it alone. */
+static void
+test_other(void **state)
+{
+	static const char id[] = "1lp6jv7m0d3k8q2r5t1ua";
+	char hash[SUBMIT_HASH_LEN + 1], claim[400], path[300];
+	struct take_totals t;
+	unsigned int n, why;
+	struct t_sys plain;
+	struct spool *sp;
+	int fd;
+
+	(void)state;
+	prepare();
+	(void)snprintf(claim, sizeof(claim), "%s/.vmta-%s", in, id);
+	assert_int_equal(mkdir(claim, 0700), 0);
+	put(claim, "its", MESSAGE("a@its.example"));
+	(void)snprintf(path, sizeof(path), "%s/spool", t_dir);
+	t_sys_init(&plain, T_COUNT, 0, 0);
+	assert_ok(spool_open(&plain.sys, path, &sp, &t_err));
+	(void)snprintf(path, sizeof(path), "pickup %s", id);
+	spool_submit_hash(geteuid(), path, hash);
+	assert_ok(spool_submit_lock(sp, hash, &fd, &t_err));
+	assert_ok(take(sys_real(), &t));
+	assert_int_equal(t.accepted, NRCPTS);
+	count(claim, &n, &why);
+	assert_int_equal(n, 1);
+	/* it dies */
+	assert_int_equal(close(fd), 0);
+	spool_close(sp);
+	assert_ok(take(sys_real(), &t));
+	assert_int_equal(t.accepted, 1);
+	count(in, &n, &why);
+	assert_int_equal(n, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_other),
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_kill_half),
 		cmocka_unit_test(test_error),

@@ -160,6 +160,7 @@ static void
 test_time(void **state)
 {
 	struct cached c;
+	size_t kept;
 
 	(void)state;
 	cached_open(&c, rows, AT_ONCE, 0);
@@ -174,7 +175,9 @@ test_time(void **state)
 	    "0 300 14000001 14000002");
 	/* No time to live, and too long a one. */
 	c.zone.ttl = 0;
+	kept = dns_cache_count(c.cache);
 	(void)ask(&c, "one.example", ns_t_mx);
+	assert_int_equal(dns_cache_count(c.cache), kept);
 	assert_string_equal(ask(&c, "one.example", ns_t_mx),
 	    "0 0 " MX1 " " MX2);
 	c.zone.ttl = UINT32_MAX;

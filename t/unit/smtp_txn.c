@@ -112,6 +112,71 @@ test_mixed(void **state)
 	}
 }
 
+/* P18: an answer to a command that has not left yet is an answer to none. */
+static void
+test_unsent(void **state)
+{
+	static const char *const script[] = { PIPE, "W:", NULL };
+	static struct smtp_rcpt many[PEER_RCPTS];
+	struct smtp_message m = peer_message(LEN(many), true);
+	struct buf answers = BUF_INIT;
+	char addr[250];
+	struct peer *p = peer_new(script);
+	size_t i;
+
+	(void)state;
+	memset(addr, 'a', sizeof(addr));
+	(void)snprintf(addr + 200, 20, "@example.com");
+	buf_adds(&answers, "250 ok\r\n");
+	for (i = 0; i < LEN(many); i++) {
+		many[i] = (struct smtp_rcpt) { addr, NULL, NULL };
+		buf_adds(&answers, "550 5.1.1 no\r\n");
+	}
+	m.rcpt = many;
+	p->sndbuf = 2048;
+	p->read_max = 500;
+	p->queue[p->n_queue++] = &m;
+	peer_connect(p);
+	while (p->script[p->step] == NULL ||
+	    strcmp(p->script[p->step], "W:") != 0)
+		peer_turn(p);
+	p->unread = true;
+	peer_run(p);
+	assert_int_equal(send(p->fd, answers.p, answers.len, MSG_DONTWAIT),
+	    answers.len);
+	peer_run(p);
+	assert_int_equal(p->n_done, 1);
+	assert_string_equal(p->why.text, "answer to no command: out of step");
+	for (i = 0; i < LEN(many); i++)
+		assert_int_equal(p->res[i].cls, SMTP_BROKEN);
+	peer_free(p);
+	buf_release(&answers);
+}
+
+/* P43: 421 behind an answer, before the next command has left. */
+static void
+test_bye(void **state)
+{
+	static const char *const t[][6] = {
+		{ PLAIN, "E:MAIL", "S:250 ok\r\n421 4.3.2 bye\r\n", NULL },
+		{ PLAIN, "E:MAIL", "S:421 4.3.2 bye\r\n", NULL },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < LEN(t); i++) {
+		struct smtp_message m = peer_message(2, true);
+		struct peer *p = peer_play1(t[i], &m);
+
+		assert_int_equal(p->n_done, 1);
+		assert_int_equal(p->n_closed, 1);
+		peer_is(p, 0, SMTP_TEMPORARY, 421, "4.3.2");
+		peer_is(p, 1, SMTP_TEMPORARY, 421, "4.3.2");
+		assert_false(p->out.usable);
+		peer_free(p);
+	}
+}
+
 /* P16: 452 splits the transaction; 552 to RCPT is as 452. */
 static void
 test_too_many(void **state)
@@ -638,6 +703,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ways),
 		cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_unsent),
+		cmocka_unit_test(test_bye),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_mail_refused),
