@@ -10,13 +10,13 @@
 #include "spool/spool.h"
 
 #define MEMORY "is in memory: its mail is gone when the machine stops"
-#define REMOTE \
+#define REMOTE                                                              \
 	"is another machine's: locks, unlinked files and syncs are as that" \
 	" one has them, and vmta was not tested on it"
-#define LAYER \
+#define LAYER                                                                  \
 	"is a layer over others, on which vmta was not tested: give the spool" \
 	" a filesystem of its own"
-#define PROGRAM \
+#define PROGRAM                                                             \
 	"is a program's: what a sync is worth is for that to say, and vmta" \
 	" was not tested on it"
 
