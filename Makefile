@@ -8,7 +8,8 @@
 #	make lint asan cov	what .ci/run runs beside the tests; coverage
 #	make fuzz		libFuzzer, FUZZ_TIME=60 seconds a target of t/fuzz/
 #	make crash		kills, faults, full disks and power failures, all
-#				of them (make test has a sample)
+#				of them (make test has a sample); CRASH_TIMES=10
+#				repeats it until one fails
 #	make valgrind int	the fuzz corpora and unit tests under memcheck,
 #				and with clang's integer sanitizer
 #	make bench		vmta beside tuned Postfix, into
@@ -31,6 +32,7 @@
 #						files unless V=fuzz)
 #	t/helper/X.c		-> build/V/t/helper/X
 #	t/helper/X/*.c		-> build/V/t/helper/X
+#	t/preload/X.c		-> build/V/t/preload/X.so
 #
 # Useful variables: CC=clang, TEST_FILES='t/2*.bats build/release/t/unit/x',
 # TEST_JOBS=2, COV_MIN=80, VERBOSE=1.
@@ -124,7 +126,8 @@ FUZZ := $(patsubst %.c,$B/%,$(filter-out $(FUZZ_MAIN),\
 HELPER_ONE := $(patsubst %.c,$B/%,$(sort $(wildcard t/helper/*.c)))
 HELPER_DIR := $(addprefix $B/,$(sort $(patsubst %/,%,\
 	$(dir $(wildcard t/helper/*/*.c)))))
-HELPERS := $(HELPER_ONE) $(HELPER_DIR)
+PRELOAD := $(patsubst %.c,$B/%.so,$(wildcard t/preload/*.c))
+HELPERS := $(HELPER_ONE) $(HELPER_DIR) $(PRELOAD)
 BATS := $(sort $(wildcard t/*.bats t/crash/*.bats))
 
 C_FILES = $(sort $(wildcard lib/*/*.[ch] bin/*.[ch] t/*/*.[ch] \
@@ -219,6 +222,11 @@ else
 $(FUZZ): $B/%: $B/obj/%.o $(FUZZ_MAIN:%.c=$B/obj/%.o) $(LIB)
 	$(link) $(LIBS)
 endif
+# Without sanitizers: it comes before all of a program.
+$(PRELOAD): $B/%.so: %.c $B/flags
+	$(if $(VERBOSE),,@echo "  LINK  $@")
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL_CPPFLAGS) -std=c17 $(WARN) -O2 -fPIC -shared -o $@ $<
 define helper_rule
 $1: $(patsubst %.c,$B/obj/%.o,$(wildcard $(1:$B/%=%)/*.c)) $(LIB)
 	$$(link) $(LIBS)
@@ -274,12 +282,14 @@ asan: deps-test peers
 	@$(MAKE) V=asan test-programs
 	@$(MAKE) V=asan run-tests
 
-CRASH := $(sort $(wildcard t/81*.bats t/3450-*.bats t/crash/*.bats))
+CRASH := $(sort $(wildcard t/81*.bats t/3450-*.bats t/1100-*.bats \
+	t/crash/*.bats))
 CRASH_UNIT = $(patsubst %.c,$B/%,$(sort $(wildcard t/crash/*.c)))
-crash: deps-test
+CRASH_TIMES ?= 1
+crash: deps-test peers
 	@$(MAKE) test-programs
-	@VMTA_CRASH_FULL=1 VMTA_KILLS=50 VMTA_TEST_LIMIT=3600 \
-	    $(MAKE) TEST_FILES="$(CRASH_UNIT) $(CRASH)" run-tests
+	@VMTA_BUILD=$(CURDIR)/$B t/crash/run $(CRASH_TIMES) $(CRASH_UNIT) \
+	    $(CRASH)
 
 # FUZZ_ONLY="reply conf": only these targets.
 FUZZ_TIME ?= 60

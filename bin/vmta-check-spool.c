@@ -13,6 +13,7 @@
 #include "base/esc.h"
 #include "conf/conf.h"
 #include "spool/check.h"
+#include "spool/medium.h"
 #include "spool/spool.h"
 #include "vmta-check.h"
 
@@ -42,6 +43,17 @@ say(void *arg, const struct spool_finding *f)
 	buf_release(&b);
 }
 
+/* What it lies on may not keep what is promised: no state, and no finding. */
+static void
+warn_medium(const struct spool *sp)
+{
+	const char *doubt = spool_medium_doubt(sp);
+
+	if (doubt != NULL)
+		(void)fprintf(stderr, "warning: the spool's filesystem: %s\n",
+		    doubt);
+}
+
 /* Open the spool that the configuration names, and check it. */
 static int
 check(const struct cli *cli, const char *file, bool repair)
@@ -55,6 +67,8 @@ check(const struct cli *cli, const char *file, bool repair)
 	if (conf_open(sys_real(), file, &c, &err) == -1)
 		return (cli_fail(cli, &err));
 	rc = spool_open(sys_real(), conf_spool(c), &sp, &err);
+	if (rc == 0)
+		warn_medium(sp);
 	if (rc == 0)
 		rc = spool_check(sp, repair, say, NULL, &tally, &err);
 	spool_close(sp);

@@ -3,11 +3,13 @@
 
 load helper/common
 load helper/runq
+load helper/crash
 # bats file_tags=slow
 
 setup() {
 	KILLS=${VMTA_KILLS:-5}
 	make_prefix
+	crash_seed
 }
 
 teardown() {
@@ -32,7 +34,7 @@ kill_runs() {
 		# A zombie's threads may still hold its locks; waited for, none.
 		wait "$RUNQ_PID" 2>/dev/null || true
 	done
-	echo "# killed $hit times of $kills" >&3
+	HIT=$hit
 	[ $hit -ge 1 ] || fail "no kill met a run"
 }
 
@@ -48,25 +50,7 @@ arrived_or_gone() {
 	gone "$2" || [ "$(sink_count messages)" -ge "$1" ]
 }
 
-# each_arrived N ALLOWED: each of N numbers, at most ALLOWED more.
-each_arrived() {
-	local n twice
-	n=$(sink_log msg | grep 'reply=2' | field rcpt | tr ' ' '\n' |
-		sort -u | wc -l)
-	equal "$1" "$n" 'recipients that the sink saw' || return 1
-	twice=$(($(sink_log msg | grep 'reply=2' | field rcpt | tr ' ' '\n' |
-		wc -l) - $1))
-	echo "# duplicates: $twice" >&3
-	[ "$twice" -le "$2" ] || fail "$twice duplicates, $2 are allowed"
-}
-
-seed() {
-	SEED=${VMTA_SEED:-$((RANDOM * 32768 + RANDOM))}
-	echo "VMTA_SEED=$SEED" # shown when the test fails
-}
-
 @test "kill -9 of a run, 400 messages a kill" {
-	seed
 	start_sink --delay 'bdat 40'
 	rconf1 'max-smtp-out = 6'
 	n=$((400 * KILLS))
@@ -76,11 +60,10 @@ seed() {
 	deliver
 	deliver --now
 	all_final $n
-	each_arrived $n $((256 * KILLS))
+	each_taken $n $((256 * KILLS)) "kills=$HIT"
 }
 
 @test "kill -9: several recipients a message, some deferred, some refused" {
-	seed
 	start_sink --delay 'bdat 20' --reply 'rcpt:*7@* per-rcpt first=1 451 4.7.1 Later' \
 		--reply 'rcpt:*3@* 550 5.1.1 No'
 	rconf1 'retry-after = 5h' 'max-smtp-out = 3' \
@@ -96,11 +79,10 @@ seed() {
 	deliver --now
 	all_final $n
 	equal $((n / 10)) "$(journal type type=b | wc -l)"
-	each_arrived $((n * 9 / 10)) $((256 * KILLS))
+	each_taken $((n * 9 / 10)) $((256 * KILLS)) "kills=$HIT"
 }
 
 @test "kill -9 of three workers and their parent" {
-	seed
 	start_sink --delay 'bdat 40'
 	for i in $(seq 9); do
 		echo "virtual-mta v$i { smtp-source-host = '127.9.$i.7 v$i.example' }"
@@ -117,7 +99,7 @@ seed() {
 	deliver
 	deliver --now
 	all_final $((9 * n))
-	each_arrived $((9 * n)) $((3 * 256 * KILLS))
+	each_taken $((9 * n)) $((3 * 256 * KILLS)) "kills=$HIT"
 }
 
 # A run that owns all of them: nobody else does.

@@ -8,6 +8,7 @@
 
 load helper/common
 load helper/inject
+load helper/crash
 bats_require_minimum_version 1.5.0
 
 MESSAGES=600 # of a stream: three commits
@@ -17,9 +18,7 @@ setup() {
 	iconf
 	KILLS=${VMTA_KILLS:-12}
 	[ -z "${VMTA_CRASH_FULL:-}" ] || KILLS=${VMTA_KILLS:-100}
-	SEED=${VMTA_SEED:-$((RANDOM * 32768 + RANDOM))}
-	echo "VMTA_SEED=$SEED" # shown when the test fails
-	RANDOM=$SEED
+	crash_seed
 }
 
 teardown() {
@@ -81,8 +80,8 @@ killed() {
 	lost=$(seq $all | sort | comm -23 - <(sort -u "$BATS_TEST_TMPDIR/found") |
 		wc -l)
 	doubled=$(($(wc -l <"$BATS_TEST_TMPDIR/found") - all + lost))
-	echo "# VMTA_SEED=$SEED: $KILLS moments, $cut kills," \
-		"$all recipients, $doubled doubled, $lost lost" >&3
+	tally "kills=$cut" "recipients=$all" "duplicates=$doubled" \
+		"lost=$lost"
 	equal 0 "$lost" lost
 	equal 0 "$doubled" doubled
 	"$P/bin/vmta-check" spool --repair >/dev/null || true

@@ -66,12 +66,11 @@ FILE_CALLS='openat open read pread64 write pwrite64 writev pwritev fsync
 		esac
 		put $n || fail "$spot: the repeated call: exit $?"
 	done 7<"$P/spots"
-	echo "# kills $killed of $n injections" >&3
 	[ "$killed" -gt 0 ]
 	deliver
 	equal '' "$(vmta-check spool)" 'vmta-check spool'
 	all_final $((2 * n + 4))
-	each_taken $((2 * n + 4)) 0
+	each_taken $((2 * n + 4)) 0 "kills=$killed"
 }
 
 @test "a kill at each call of a delivery: each recipient ends once" {
@@ -92,11 +91,10 @@ FILE_CALLS='openat open read pread64 write pwrite64 writev pwritev fsync
 		deliver --now || fail "after a kill at $spot"
 		nothing_waits || fail "after a kill at $spot"
 	done 7<"$P/spots"
-	echo "# kills $killed of $n runs" >&3
 	[ "$killed" -gt 0 ]
 	equal '' "$(vmta-check spool)" 'vmta-check spool'
 	all_final $((2 * n + 2))
-	each_taken $((2 * n + 2)) $((2 * killed))
+	each_taken $((2 * n + 2)) $((2 * killed)) "kills=$killed"
 }
 
 @test "each call of an injection failing: its exit code tells the truth" {
@@ -121,11 +119,10 @@ FILE_CALLS='openat open read pread64 write pwrite64 writev pwritev fsync
 			fail "$spot $error: exit $code, no word"
 		equal 0 "$(queued $n)" "$spot $error: exit $code, yet queued"
 	done 7<"$P/spots"
-	echo "# $n faults, $failed refused" >&3
 	deliver
 	equal '' "$(vmta-check spool)" 'vmta-check spool'
 	all_final $((2 * (n - failed) + 4))
-	each_taken $((2 * (n - failed) + 4)) 0
+	each_taken $((2 * (n - failed) + 4)) 0 "faults=$n"
 }
 
 @test "each call of a delivery failing: nothing is lost, nothing bounces" {
@@ -148,9 +145,8 @@ FILE_CALLS='openat open read pread64 write pwrite64 writev pwritev fsync
 		deliver --now || fail "after $spot $error"
 		nothing_waits || fail "after $spot $error"
 	done 7<"$P/spots"
-	echo "# $n faults" >&3
 	equal '' "$(journal type type=b)" 'bounced'
 	equal '' "$(vmta-check spool)" 'vmta-check spool'
 	all_final $((2 * n + 2))
-	each_taken $((2 * n + 2)) $((2 * n))
+	each_taken $((2 * n + 2)) $((2 * n)) "faults=$n"
 }

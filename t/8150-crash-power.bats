@@ -60,7 +60,7 @@ lose_power() {
 	equal '' "$(vmta-check spool)" 'vmta-check spool'
 	nothing_waits
 	python3 "$HELPER/acct.py" finals $n -- "$P"/spool/acct/*.csv
-	each_taken $n $((256 * rounds))
+	each_taken $n $((256 * rounds)) "kills=$rounds"
 }
 
 # make_oracle: $P/oracle DIR CHANGES WHEN. A run on the tree DIR leaves nothing
@@ -99,6 +99,7 @@ replay() {
 	python3 "$HELPER/powerloss.py" "$P/calls" "$P/spool" "$P/before" \
 		"$P/lost" "$SEED" $each "$P/oracle" >"$P/said" ||
 		fail "a tree that could not be recovered"
+	tally "faults=$(sed -n 's/.*, \([0-9]*\) trees/\1/p' "$P/said")"
 	echo "# $(cat "$P/said")" >&3
 }
 

@@ -48,6 +48,7 @@ teardown() {
 	done
 	deliver
 	all_final $((5 * each))
-	each_taken $((5 * each)) 0
+	each_taken $((5 * each)) 0 kills=1
+	accounts $((5 * each))
 	equal '' "$(vmta-check spool)" 'vmta-check spool'
 }

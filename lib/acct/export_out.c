@@ -128,6 +128,9 @@ out_resume(struct export_out *o, struct verr *err)
 	if ((uint64_t)st.st_size > o->st->length &&
 	    o->sys->ftruncate(o->sys, o->fd, (off_t)o->st->length) == -1)
 		return (verr_sys(err, "cut %s back", o->st->out));
+	/* who made it may have died before its name was durable */
+	if (o->st->length == 0 && o->sys->fsync(o->sys, o->dfd) == -1)
+		return (verr_sys(err, "sync directory of %s", o->st->out));
 	return (0);
 }
 

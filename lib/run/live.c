@@ -19,12 +19,26 @@
 #include "run/worker.h"
 
 #define LIVE_EVERY_MS 1000
+#define LIVE_SELDOM_MS 5000 /* at least, however many queues there are */
+#define LIVE_SHARE 20	    /* at most one part in so many of the time */
 
 /* The name of the file. */
 static void
 live_name(const struct worker *w, char *buf, size_t n)
 {
 	(void)snprintf(buf, n, "live.%s", w->id.s);
+}
+
+/* When the next one is due, after one that took so long (us). */
+static int64_t
+live_next(int64_t now, int64_t took)
+{
+	int64_t ms = took * LIVE_SHARE / 1000;
+
+	return (now +
+	    (ms < LIVE_EVERY_MS		? LIVE_EVERY_MS :
+		    ms > LIVE_SELDOM_MS ? LIVE_SELDOM_MS :
+					  ms));
 }
 
 /* The line of a queue, if there is something to say. */
@@ -50,10 +64,10 @@ live_write(struct worker *w)
 	const char *brake = dns_braked(w->dns);
 	char name[64];
 	size_t i = 0;
+	int64_t began = w->sys->mono(w->sys);
 
 	if (loop_now(w->loop) < w->next_live)
 		return;
-	w->next_live = loop_now(w->loop) + LIVE_EVERY_MS;
 	buf_adds(&b, "vmta-live 1\n");
 	if (brake != NULL)
 		buf_addf(&b, "dns 0 %s\n", brake);
@@ -67,6 +81,8 @@ live_write(struct worker *w)
 		log_err(&err);
 	}
 	buf_release(&b);
+	w->next_live = live_next(loop_now(w->loop),
+	    w->sys->mono(w->sys) - began);
 }
 
 void

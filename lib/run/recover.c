@@ -41,6 +41,7 @@ struct recover {
 	struct map *into;  /* that is being filled */
 	enum batch_area area;
 	uint64_t applied;
+	bool newer; /* a batch of a newer version has not had its records */
 };
 
 static void
@@ -146,6 +147,7 @@ recover_batch(struct recover *rv, const struct acct_record *r,
 	if (batch_open(rv->w->spool, vmta, f->area, domain, f->name, true,
 		ret_b, err) == -1) {
 		*ret_b = NULL;
+		rv->newer = rv->newer || err->code == VEX_UNAVAILABLE;
 		if (err->err == ENOENT || err->code == VEX_DATA ||
 		    err->code == VEX_UNAVAILABLE)
 			return (0);
@@ -155,7 +157,11 @@ recover_batch(struct recover *rv, const struct acct_record *r,
 	return (0);
 }
 
-/* The state that a record gives to its recipient. */
+/*
+ * The state that a record gives to its recipient. One that is there already is
+ * written all the same: after a sync that failed it may be nowhere but in
+ * memory, and no later sync would say so.
+ */
 static void
 recover_apply(struct recover *rv, struct batch *b, const struct acct_record *r)
 {
@@ -165,8 +171,10 @@ recover_apply(struct recover *rv, struct batch *b, const struct acct_record *r)
 		return;
 	batch_slot(b, r->slot, &s);
 	if (batch_state_final(s.state) ||
-	    (!batch_state_final(r->state) && s.attempts >= r->attempts))
+	    (!batch_state_final(r->state) && s.attempts >= r->attempts)) {
+		batch_set(b, r->slot, s.state, s.attempts, s.next, NULL);
 		return;
+	}
 	batch_set(b, r->slot, r->state, r->attempts, r->next_try,
 	    r->dlv_source_ip);
 	rv->applied++;
@@ -216,7 +224,12 @@ recover_replay(struct worker *w, struct verr *err)
 		    log_num((int64_t)segments.seg.n), "records",
 		    log_num((int64_t)segments.records), "applied",
 		    log_num((int64_t)rv.applied), NULL);
-	return (replay_retire(&segments, err));
+	if (!rv.newer)
+		return (replay_retire(&segments, err));
+	log_tell("journal-kept", "text",
+	    "a batch of a newer version still needs its records", NULL);
+	replay_release(&segments);
+	return (0);
 }
 
 /* Wait for the lock; 0 or -1. */

@@ -348,7 +348,9 @@ sess_rcpt_max(const struct sess *s)
 		max = smtp_conn_rcpt_max(s->conn);
 	if (s->rcpt_cap > 0 && s->rcpt_cap < max)
 		max = s->rcpt_cap;
-	if (max > WAL_LARGE && wal_has_large(s->w))
+	if (max > WORK_SLOTS)
+		max = WORK_SLOTS;
+	if (max > WAL_LARGE && !wal_may_large(s->w, (uint32_t)max))
 		max = WAL_LARGE;
 	return ((uint32_t)max);
 }

@@ -8,10 +8,12 @@
  * lost with the process: its recipient is tried again. WAL_WINDOW bounds how
  * many of those may already have been delivered.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "acct/journal.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/exports.h"
@@ -39,8 +41,15 @@ struct wal {
 	struct journal_chunk *chunk; /* being written */
 	struct loop_timer *timer;
 	bool complained;
+	bool rotate_complained;
 	bool checkpointing;
-	bool checkpoint_failed;
+	int checkpoint_err; /* errno, 0: it came about */
+	/*
+	 * The spool, for the syncs of checkpoints alone: what could not be
+	 * written is told to each open file once, and must not be told to the
+	 * sync of a move.
+	 */
+	int sync_fd;
 };
 
 static void wal_flush(struct worker *w);
@@ -83,6 +92,8 @@ wal_take(struct worker *w, struct sess *s, uint32_t n, bool *ret_share)
 			    err.text, NULL);
 		wal->complained = true;
 		loop_timer_set(wal->timer, WAL_RETRY_MS);
+		/* less than it wants may do for others, and they make room */
+		*ret_share = n > WAL_LARGE;
 		return (false);
 	}
 	wal->complained = false;
@@ -106,9 +117,12 @@ wal_answered(struct sess *s)
 }
 
 bool
-wal_has_large(const struct worker *w)
+wal_may_large(struct worker *w, uint32_t n)
 {
-	return (w->wal->large > 0);
+	if (w->wal->large > 0 || journal_reserve(w->wal->j, n, NULL) == -1)
+		return (false);
+	journal_release(w->wal->j, n);
+	return (true);
 }
 
 /* n recipients of the window, or of the large transaction, are safe. */
@@ -331,9 +345,16 @@ wal_on_checkpoint(void *arg)
 {
 	struct worker *w = arg;
 
-	w->wal->checkpoint_failed = w->sys->syncfs(w->sys, w->spool->fd) == -1;
+	w->wal->checkpoint_err = w->sys->syncfs(w->sys, w->wal->sync_fd) == -1 ?
+	    errno :
+	    0;
 }
 
+/*
+ * A sync that failed is not tried again: the kernel may have dropped pages and
+ * called them clean, so that the next one says nothing. The run ends, and the
+ * next one's replay writes all of it anew.
+ */
 static void
 wal_on_checkpointed(void *arg)
 {
@@ -341,8 +362,13 @@ wal_on_checkpointed(void *arg)
 	struct verr err = VERR_INIT;
 
 	w->wal->checkpointing = false;
-	if (w->wal->checkpoint_failed)
-		return; /* the old segments stay, the next tick tries again */
+	if (w->wal->checkpoint_err != 0) {
+		errno = w->wal->checkpoint_err;
+		(void)verr_sys(&err, "sync %s", w->spool->path);
+		log_err(&err);
+		worker_broke(w);
+		return;
+	}
 	if (journal_retire(w->wal->j, &err) == -1)
 		log_err(&err);
 }
@@ -353,11 +379,16 @@ wal_rotate(struct worker *w)
 {
 	struct wal *wal = w->wal;
 	struct verr err = VERR_INIT;
+	bool failed;
 
 	if (wal->checkpointing || wal->chunk != NULL)
 		return;
-	if (journal_full(wal->j) && journal_rotate(wal->j, &err) == -1)
-		log_err(&err);
+	if (journal_full(wal->j)) {
+		failed = journal_rotate(wal->j, &err) == -1;
+		if (failed && !wal->rotate_complained)
+			log_err(&err);
+		wal->rotate_complained = failed;
+	}
 	if (!journal_has_old(wal->j) || work_flush_all(w) == -1)
 		return;
 	wal->checkpointing = true;
@@ -378,8 +409,14 @@ wal_open(struct worker *w, struct verr *err)
 {
 	struct wal *wal = xcalloc(1, sizeof(*wal));
 
-	wal->j = journal_open(w->spool, w->owner, err);
+	wal->sync_fd = file_open_dir(w->sys, w->spool->fd, ".");
+	if (wal->sync_fd == -1)
+		(void)verr_sys(err, "open spool %s", w->spool->path);
+	else
+		wal->j = journal_open(w->spool, w->owner, err);
 	if (wal->j == NULL) {
+		if (wal->sync_fd != -1)
+			(void)w->sys->close(w->sys, wal->sync_fd);
 		free(wal);
 		return (-1);
 	}
@@ -405,7 +442,7 @@ wal_close(struct worker *w, struct verr *err)
 	wal_apply(w, durable);
 	if (rc == 0 && work_close_all(w) == -1)
 		rc = verr_set(err, VEX_IO, "states are not all written");
-	if (rc == 0 && w->sys->syncfs(w->sys, w->spool->fd) == -1)
+	if (rc == 0 && w->sys->syncfs(w->sys, wal->sync_fd) == -1)
 		rc = verr_sys(err, "sync %s", w->spool->path);
 	if (rc == 0)
 		rc = journal_close(wal->j, err);
@@ -413,6 +450,7 @@ wal_close(struct worker *w, struct verr *err)
 		journal_free(wal->j); /* the next run replays it */
 	if (rc == 0)
 		exports_last(w);
+	(void)w->sys->close(w->sys, wal->sync_fd);
 	loop_timer_free(wal->timer);
 	exports_unload(w);
 	free(wal->fx);

@@ -55,8 +55,12 @@ void wal_append(struct worker *w, const struct acct_record *r,
 bool wal_may_end(struct worker *w, struct sess *s, uint32_t n);
 /* s no longer waits (it ended). */
 void wal_forget(struct worker *w, struct sess *s);
-/* Is a large transaction under way, so that another one would wait? */
-bool wal_has_large(const struct worker *w);
+/*
+ * May a transaction of n recipients, more than WAL_LARGE, end now? Not while
+ * another one is under way, or the journal has no room for so many results: it
+ * would wait, on a full disk for ever.
+ */
+bool wal_may_large(struct worker *w, uint32_t n);
 /* The peer has answered to what s sent, or never will: its route's share is
  * free. */
 void wal_answered(struct sess *s);

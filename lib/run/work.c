@@ -30,7 +30,6 @@
 #include "spool/commit.h"
 #include "spool/state.h"
 
-#define WORK_SLOTS 1000 /* recipients that one transaction can have */
 #define WORK_JOB_KEY 12
 #define WORK_FAULT_S 10 /* after a fault of this machine */
 #define WORK_PIECE 1000 /* final records without a session, in one turn */

@@ -12,6 +12,7 @@
 #include "smtp/message.h"
 #include "spool/batch.h"
 
+#define WORK_SLOTS 1000	  /* recipients that one transaction can have */
 #define WORK_OPEN_MAX 512 /* open batches before queues share less */
 
 struct worker;

@@ -75,8 +75,12 @@ record_take(struct buf *b, const char *vmta, const char *domain,
 void
 record_submit(struct buf *b, const char *hash, const struct spool_submission *s)
 {
-	buf_addf(b, "submit %s %" PRIu64 " %s%s%s\n", hash, s->count, s->msgid,
-	    s->print[0] != '\0' ? " " : "", s->print);
+	buf_addf(b, "submit %s %" PRIu64 " %s", hash, s->count, s->msgid);
+	if (s->print[0] != '\0')
+		buf_addf(b, " %s", s->print);
+	if (s->print[0] != '\0' && s->first[0] != '\0')
+		buf_addf(b, " %s", s->first);
+	buf_addc(b, '\n');
 }
 
 void
@@ -181,26 +185,30 @@ record_taken(struct record *r, char *line)
 	return (rc);
 }
 
-/* `HASH COUNT MSGID [PRINT]`. */
+/* `HASH COUNT MSGID [PRINT [FIRST]]`. */
 static int
 record_submission(struct record *r, char *line)
 {
-	char *count, *msgid, *print;
+	char *count, *msgid, *print, *first;
 	int64_t n;
 
 	r->hash = record_word(&line);
 	count = record_word(&line);
 	msgid = record_word(&line);
 	print = record_word(&line);
+	first = record_word(&line);
 	if (msgid == NULL || *line != '\0' ||
 	    !spool_submit_hash_valid(r->hash) || !id_valid(msgid) ||
 	    unit_int(count, &n) == -1 ||
-	    (print != NULL && !spool_submit_print_valid(print)))
+	    (print != NULL && !spool_submit_print_valid(print)) ||
+	    (first != NULL && !spool_submit_print_valid(first)))
 		return (-1);
 	r->submit = (struct spool_submission) { .count = (uint64_t)n };
 	memcpy(r->submit.msgid, msgid, ID_LEN + 1);
 	if (print != NULL)
 		memcpy(r->submit.print, print, SUBMIT_PRINT_LEN + 1);
+	if (first != NULL)
+		memcpy(r->submit.first, first, SUBMIT_PRINT_LEN + 1);
 	return (0);
 }
 
@@ -359,7 +367,9 @@ take_do(struct spool *sp, const struct record_take *t, struct verr *err)
 	while (take_range(&p, &i, &to) == 1) {
 		for (; i <= to && i < batch_slots(b); i++) {
 			batch_slot(b, i, &s);
-			if (!batch_state_final(s.state))
+			/* `m`: anew, as a sync that failed may have lost it */
+			if (!batch_state_final(s.state) ||
+			    s.state == BATCH_MOVED)
 				batch_set(b, i, BATCH_MOVED, s.attempts, s.next,
 				    NULL);
 		}

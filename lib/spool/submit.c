@@ -7,8 +7,13 @@
  *	count: N
  *	id: MSGID
  *	print: HASH	a fingerprint of what was given (submit/print.h)
+ *	first: HASH	the same, up to the first message
  *
- * Locks are bytes of state/submit/.lock, one for each hash.
+ * Locks are bytes of state/submit/.lock, two for each hash: one is had by the
+ * call (spool_submit_lock), the other while the file is looked at and written.
+ * Of two records of a submission the earlier may be done last (what it lists
+ * could not be done at first, or two processes do one each): so the file is
+ * written only by who has counted more.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +31,10 @@
 #include "spool/spool.h"
 #include "spool/store.h"
 #include "spool/submit.h"
+
+/* Where the two sets of locks begin; a hash is shorter than the second. */
+#define LOCK_CALL ((off_t)0)
+#define LOCK_PUT ((off_t)1 << 62)
 
 void
 spool_submit_hash(uid_t uid, const char *key,
@@ -63,6 +72,16 @@ struct submit_file {
 };
 
 static void
+submit_line_print(struct submit_file *f, const char *value,
+    char ret[SUBMIT_PRINT_LEN + 1])
+{
+	if (!spool_submit_print_valid(value))
+		f->bad = true;
+	else
+		memcpy(ret, value, SUBMIT_PRINT_LEN + 1);
+}
+
+static void
 submit_line(void *arg, const char *key, const char *value)
 {
 	struct submit_file *f = arg;
@@ -76,36 +95,29 @@ submit_line(void *arg, const char *key, const char *value)
 	}
 	if (strcmp(key, "id") == 0 && id_valid(value))
 		memcpy(f->s.msgid, value, ID_LEN + 1);
-	if (strcmp(key, "print") == 0) {
-		if (!spool_submit_print_valid(value))
-			f->bad = true;
-		else
-			memcpy(f->s.print, value, SUBMIT_PRINT_LEN + 1);
-	}
+	if (strcmp(key, "print") == 0)
+		submit_line_print(f, value, f->s.print);
+	if (strcmp(key, "first") == 0)
+		submit_line_print(f, value, f->s.first);
 }
 
-int
-spool_submit_lookup(struct spool *sp, const char *hash,
+/* Read state/submit/HASH; nothing is known of one that is not there. */
+static int
+submit_read(struct spool *sp, int dfd, const char *hash,
     struct spool_submission *ret_s, struct verr *err)
 {
 	struct submit_file f = { .bad = false };
 	struct buf b = BUF_INIT;
-	int fd, rc;
+	int rc;
 
 	*ret_s = f.s;
-	if (!spool_submit_hash_valid(hash))
-		return (verr_set(err, VEX_DATA, "bad submit hash"));
-	if (commit_recover_submit(sp, hash, err) == -1 ||
-	    (fd = store_dir(sp, "submit", err)) == -1)
-		return (-1);
-	rc = file_read(sp->sys, fd, hash, 4096, &b, err);
+	rc = file_read(sp->sys, dfd, hash, 4096, &b, err);
 	if (rc == -1 && errno == ENOENT)
 		rc = 0;
 	else if (rc == 0 &&
 	    (store_lines(&b, "vmta-submit 1", submit_line, &f) == -1 || f.bad ||
 		f.s.msgid[0] == '\0'))
 		rc = verr_set(err, VEX_IO, "state/submit/%s is damaged", hash);
-	(void)sp->sys->close(sp->sys, fd);
 	buf_release(&b);
 	if (rc == 0)
 		*ret_s = f.s;
@@ -113,25 +125,46 @@ spool_submit_lookup(struct spool *sp, const char *hash,
 }
 
 int
-spool_submit_lock(struct spool *sp, const char *hash, int *ret_fd,
-    struct verr *err)
+spool_submit_lookup(struct spool *sp, const char *hash,
+    struct spool_submission *ret_s, struct verr *err)
+{
+	int fd, rc;
+
+	*ret_s = (struct spool_submission) { .count = 0 };
+	if (!spool_submit_hash_valid(hash))
+		return (verr_set(err, VEX_DATA, "bad submit hash"));
+	if (commit_recover_submit(sp, hash, err) == -1 ||
+	    (fd = store_dir(sp, "submit", err)) == -1)
+		return (-1);
+	rc = submit_read(sp, fd, hash, ret_s, err);
+	(void)sp->sys->close(sp->sys, fd);
+	return (rc);
+}
+
+/*
+ * Lock the byte of hash in .lock, of one of two sets of bytes. 0 and *ret_fd;
+ * 1: another one has it, and wait is false; -1.
+ */
+static int
+submit_lock(struct spool *sp, int dfd, const char *hash, off_t set, bool wait,
+    int *ret_fd, struct verr *err)
 {
 	struct flock l = { .l_type = F_WRLCK,
 		.l_whence = SEEK_SET,
 		.l_len = 1 };
-	int dfd, fd, rc = 0;
+	int fd, rc;
 
 	*ret_fd = -1;
-	if ((dfd = store_dir(sp, "submit", err)) == -1)
-		return (-1);
 	fd = sp->sys->openat(sp->sys, dfd, ".lock",
 	    O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-	(void)sp->sys->close(sp->sys, dfd);
 	if (fd == -1)
 		return (verr_sys(err, "open state/submit/.lock"));
-	l.l_start = (off_t)(map_hash(hash, strlen(hash)) >> 2);
-	if (fcntl(fd, F_OFD_SETLK, &l) == -1)
-		rc = errno == EAGAIN || errno == EACCES ?
+	l.l_start = set + (off_t)(map_hash(hash, strlen(hash)) >> 2);
+	do
+		rc = fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l);
+	while (rc == -1 && errno == EINTR);
+	if (rc == -1)
+		rc = !wait && (errno == EAGAIN || errno == EACCES) ?
 		    1 :
 		    verr_sys(err, "lock state/submit/.lock");
 	if (rc == 0)
@@ -142,20 +175,55 @@ spool_submit_lock(struct spool *sp, const char *hash, int *ret_fd,
 }
 
 int
+spool_submit_lock(struct spool *sp, const char *hash, int *ret_fd,
+    struct verr *err)
+{
+	int dfd, rc;
+
+	*ret_fd = -1;
+	if ((dfd = store_dir(sp, "submit", err)) == -1)
+		return (-1);
+	rc = submit_lock(sp, dfd, hash, LOCK_CALL, false, ret_fd, err);
+	(void)sp->sys->close(sp->sys, dfd);
+	return (rc);
+}
+
+/* Write state/submit/HASH, unless it has as much. 0 or -1. */
+static int
+submit_write(struct spool *sp, int dfd, const char *hash,
+    const struct spool_submission *s, struct verr *err)
+{
+	struct spool_submission now;
+	struct buf b = BUF_INIT;
+	int rc;
+
+	if (submit_read(sp, dfd, hash, &now, NULL) == 0 && now.count > s->count)
+		return (0);
+	buf_addf(&b, "vmta-submit 1\ncount: %" PRIu64 "\nid: %s\n", s->count,
+	    s->msgid);
+	if (s->print[0] != '\0')
+		buf_addf(&b, "print: %s\n", s->print);
+	if (s->first[0] != '\0')
+		buf_addf(&b, "first: %s\n", s->first);
+	rc = store_put(sp, dfd, hash, b.p, b.len, true, err);
+	buf_release(&b);
+	return (rc);
+}
+
+int
 spool_submit_put(struct spool *sp, const char *hash,
     const struct spool_submission *s, struct verr *err)
 {
-	char text[160];
-	int fd, n, rc;
+	int dfd, lock, rc;
 
-	if ((fd = store_dir(sp, "submit", err)) == -1)
+	if ((dfd = store_dir(sp, "submit", err)) == -1)
 		return (-1);
-	n = snprintf(text, sizeof(text),
-	    "vmta-submit 1\ncount: %" PRIu64 "\nid: %s\n%s%s%s", s->count,
-	    s->msgid, s->print[0] != '\0' ? "print: " : "", s->print,
-	    s->print[0] != '\0' ? "\n" : "");
-	rc = store_put(sp, fd, hash, text, (size_t)n, true, err);
-	(void)sp->sys->close(sp->sys, fd);
+	rc = submit_lock(sp, dfd, hash, LOCK_PUT, true, &lock, err);
+	if (rc == 0) {
+		rc = submit_write(sp, dfd, hash, s, err);
+		(void)sp->sys->close(sp->sys, lock);
+	}
+	(void)sp->sys->close(sp->sys, dfd);
 	return (rc);
 }
 

@@ -27,6 +27,7 @@ struct spool_submission {
 	char msgid[ID_LEN + 1]; /* of the last of them; "": none */
 	/* of what was given up to there, hex; "": not known */
 	char print[SUBMIT_PRINT_LEN + 1];
+	char first[SUBMIT_PRINT_LEN + 1]; /* up to the first message */
 };
 
 /*
@@ -44,7 +45,10 @@ bool spool_submit_print_valid(const char *s);
  */
 int spool_submit_lock(struct spool *sp, const char *hash, int *ret_fd,
     struct verr *err);
-/* Note it, durably; commit_submit and commit_finish do so by themselves. */
+/*
+ * Note it, durably, unless more is noted; commit_submit and commit_finish do
+ * so by themselves.
+ */
 int spool_submit_put(struct spool *sp, const char *hash,
     const struct spool_submission *s, struct verr *err);
 /* Remove those that were last changed before this second. 0 or -1. */

@@ -121,21 +121,28 @@ flight_land(struct submit *s, struct verr *err)
 	return (0);
 }
 
+void
+submit_note(const struct submit *s, const char *msgid, struct commit *c)
+{
+	struct spool_submission now = { .count = s->seq };
+
+	if (s->hash[0] == '\0')
+		return;
+	memcpy(now.msgid, msgid, sizeof(now.msgid));
+	memcpy(now.print, s->last_print, sizeof(now.print));
+	memcpy(now.first, s->first_print, sizeof(now.first));
+	commit_submit(c, s->hash, &now);
+}
+
 /* Move the open commit to where commits on their way are. */
 static void
 flight_load(struct submit *s)
 {
-	struct spool_submission now = { .count = s->seq };
-
 	s->flight = s->open;
 	memset(&s->open, 0, sizeof(s->open));
 	memset(&s->flight_err, 0, sizeof(s->flight_err));
-	if (s->hash[0] == '\0' || s->flight.n == 0)
-		return;
-	memcpy(now.msgid, s->flight.note[s->flight.n - 1].id,
-	    sizeof(now.msgid));
-	memcpy(now.print, s->last_print, sizeof(now.print));
-	commit_submit(s->flight.c, s->hash, &now);
+	if (s->flight.n > 0)
+		submit_note(s, s->flight.note[s->flight.n - 1].id, s->flight.c);
 }
 
 /* A thread that gets none of the process's signals. 0 or an errno. */
@@ -213,17 +220,24 @@ submit_accept(struct submit *s)
 {
 	s->seq++;
 	print_end(&s->print, true, s->last_print);
+	if (s->seq == 1)
+		memcpy(s->first_print, s->last_print, sizeof(s->first_print));
 }
 
 int
 submit_taken(struct submit *s, struct verr *err)
 {
 	const struct spool_submission *b = &s->before;
+	const char *was = "";
 
 	if (s->seq > b->count)
 		return (0);
-	if (s->seq < b->count || b->print[0] == '\0' ||
-	    strcmp(b->print, s->last_print) == 0)
+	/* who never comes to the count is another one from the first on */
+	if (s->seq == b->count)
+		was = b->print;
+	else if (s->seq == 1)
+		was = b->first;
+	if (was[0] == '\0' || strcmp(was, s->last_print) == 0)
 		return (1);
 	s->accepted = 0;
 	(void)verr_set(err, VEX_DATA,

@@ -69,6 +69,7 @@ struct submit {
 	char end_id[ID_LEN + 1];	/* submit_id */
 	uint64_t seq;			/* messages accepted by this call */
 	char last_print[SUBMIT_PRINT_LEN + 1]; /* as the last one was */
+	char first_print[SUBMIT_PRINT_LEN + 1];
 	int lock_fd;
 
 	/* the present message */
@@ -139,6 +140,8 @@ int load_note(struct submit *s, const char *id, size_t rcpts, struct verr *err);
 void load_release(struct load *l);
 /* One more message is accepted; note it. */
 void submit_accept(struct submit *s);
+/* What c counts for the submit id, up to the last message, msgid. */
+void submit_note(const struct submit *s, const char *msgid, struct commit *c);
 /*
  * With a submit id: have earlier calls taken the message that was accepted
  * just now? 1 yes; 0 no; -1 (VEX_DATA): they have taken others, and the

@@ -336,13 +336,9 @@ static int
 write_commit(struct writer *w, struct verr *err)
 {
 	struct submit *s = w->m->s;
-	struct spool_submission now = { .count = s->seq };
 	int rc;
 
-	memcpy(now.msgid, w->m->id.s, sizeof(now.msgid));
-	memcpy(now.print, s->last_print, sizeof(now.print));
-	if (s->hash[0] != '\0')
-		commit_submit(w->c, s->hash, &now);
+	submit_note(s, w->m->id.s, w->c);
 	rc = commit_finish(w->c, err);
 	if (rc == 1)
 		s->warning = *err;

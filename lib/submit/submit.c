@@ -8,7 +8,8 @@
  * looked at, and refused, again. When the last of them has come its
  * fingerprint must be the one that was noted: else this is another submission,
  * or rules have changed so that what was accepted then is not what is accepted
- * now, and to go on would lose one message and double another.
+ * now, and to go on would lose one message and double another. The first one's
+ * is noted, too, for a call that commits before it has come so far.
  */
 #include <stdio.h>
 #include <stdlib.h>

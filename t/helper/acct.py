@@ -5,11 +5,15 @@
         these columns (TAB between) of the records for which all VALUEs hold
     acct.py finals N -- FILE...
         exactly one d or b record for each of N recipients, and no other
+    acct.py load -- FILE...
+        a line `FINALS RECIPIENTS D B`: final records, different (msgId,
+        rcptIndex) among them, delivered, bounced; every time is read
 
 Files that are not there are passed over (a glob that matched nothing).
 """
 import collections
 import csv
+import datetime
 import os
 import sys
 
@@ -52,9 +56,23 @@ def finals(args, files):
             len(seen), args[0], " ".join(files)))
 
 
+def load(_, files):
+    seen = set()
+    n = collections.Counter()
+    for r in records(files):
+        for column in ("timeLogged", "timeQueued"):
+            if r.get(column):
+                datetime.datetime.strptime(r[column],
+                                           "%Y-%m-%d %H:%M:%S%z")
+        n[r["type"]] += 1
+        if r["type"] in ("d", "b"):
+            seen.add((r["msgId"], r["rcptIndex"]))
+    print(n["d"] + n["b"], len(seen), n["d"], n["b"])
+
+
 def main():
     at = sys.argv.index("--")
-    {"rows": rows, "finals": finals}[sys.argv[1]](
+    {"rows": rows, "finals": finals, "load": load}[sys.argv[1]](
         sys.argv[2:at], sys.argv[at + 1:])
 
 

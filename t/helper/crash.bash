@@ -49,20 +49,66 @@ traced() {
 	strace -f -qq -e signal=none -o "$1" "${@:2}"
 }
 
-# The numbers of the recipients that the sink took, one a line.
+# The recipients that the sink took, one a line.
 taken() {
-	sink_log msg | grep -P '\treply=2' | field rcpt | tr ' ' '\n'
+	sink_log msg | grep -P '\treply=2' | field rcpt | tr ' ' '\n' |
+		tr -d '<>'
 }
 
-# each_taken N WINDOW: each of N recipients arrived, no more than WINDOW of
-# them twice; says how many.
+# tally NAME=N...: told at once, and written down for the summary of make crash
+# (kills faults recipients duplicates lost).
+tally() {
+	echo "# VMTA_SEED=${SEED:--} $*" >&3
+	[ -z "${VMTA_TALLY:-}" ] || printf '%s\t%s\t%s\n' \
+		"${BATS_TEST_FILENAME##*/}" "$BATS_TEST_DESCRIPTION" "$*" \
+		>>"$VMTA_TALLY"
+}
+
+# each_taken N WINDOW [NAME=N...]: each of N recipients arrived, no more than
+# WINDOW of them twice; says how many, with what else the tally shall hold.
 each_taken() {
-	local twice
-	equal "$1" "$(taken | sort -u | wc -l)" 'recipients that arrived' ||
-		return 1
-	twice=$(($(taken | wc -l) - $1))
-	echo "# recipients $1, lost 0, sent twice $twice" >&3
+	local lost twice
+	taken >"$P/taken"
+	lost=$(($1 - $(sort -u "$P/taken" | wc -l)))
+	twice=$(($(wc -l <"$P/taken") - $1 + lost))
+	tally "${@:3}" "recipients=$1" "duplicates=$twice" "lost=$lost"
+	equal 0 "$lost" 'recipients lost' || return 1
 	[ "$twice" -le "$2" ] || fail "$twice sent twice, $2 are allowed"
+}
+
+# loaded FILE...: the accounting by sqlite3, a line `FINALS RECIPIENTS D B` as
+# acct.py load has it.
+loaded() {
+	local f
+	{
+		echo '.mode csv'
+		for f; do
+			echo ".import '$f' acct"
+		done
+		echo ".separator ' '"
+		echo "select count(*), count(distinct msgId || ' ' || rcptIndex),
+			total(type = 'd') || '', total(type = 'b') || ''
+			from acct where type in ('d', 'b');"
+	} | sqlite3 :memory: | sed 's/\.0//g'
+}
+
+# accounts N [FILE...]: the exported accounting, as sqlite3 and as Python read
+# it, has one final record for each of N recipients, and the delivered ones are
+# those that the sink took.
+accounts() {
+	local n=$1 sum
+	shift
+	[ $# != 0 ] || set -- "$P"/log/acct*.csv
+	sum=$(python3 "$HELPER/acct.py" load -- "$@") || return 1
+	[[ $sum == "$n $n "* ]] || fail "$n recipients, the accounting: $sum" ||
+		return 1
+	python3 "$HELPER/acct.py" rows rcpt type=d -- "$@" |
+		sort >"$P/accounted"
+	taken | sort -u | diff "$P/accounted" - >"$P/diff" ||
+		fail "accounting and sink differ: $(head -n 5 "$P/diff")" ||
+		return 1
+	! command -v sqlite3 >/dev/null ||
+		equal "$sum" "$(loaded "$@")" 'as sqlite3 reads it'
 }
 
 # crash_seed: RANDOM from VMTA_SEED, or a new one; shown when the test fails.

@@ -384,6 +384,57 @@ test_stuck(void **state)
 	place_release(&p);
 }
 
+static ino_t watched;
+static bool watched_synced;
+
+static int
+watch_fsync(struct sys *s, int fd)
+{
+	struct stat st;
+
+	(void)s;
+	if (fstat(fd, &st) == 0 && st.st_ino == watched)
+		watched_synced = true;
+	return (0);
+}
+
+static ssize_t
+no_pwrite(struct sys *s, int fd, const void *p, size_t n, off_t off)
+{
+	(void)s, (void)fd, (void)p, (void)n, (void)off;
+	errno = EIO;
+	return (-1);
+}
+
+/*
+ * A file that was made by one who died before he synced its name: its name is
+ * durable before it is noted that anything is in it.
+ */
+static void
+test_name(void **state)
+{
+	struct place p;
+	struct setup s;
+	struct stat st;
+
+	(void)state;
+	place_init(&p);
+	setup_init(&s, &p);
+	segment(&p, 0, 10);
+	faulty.s.pwrite = no_pwrite; /* it is made, and that is all */
+	assert_int_equal(run(&s), -1);
+	faulty.s.pwrite = faulty_pwrite;
+	assert_int_equal(stat(in(&p, "/log0"), &st), 0);
+	watched = st.st_ino;
+	watched_synced = false;
+	faulty.s.fsync = watch_fsync;
+	assert_int_equal(run(&s), 0);
+	faulty.s.fsync = faulty_fsync;
+	assert_true(watched_synced);
+	check(&p, 0, 10);
+	place_release(&p);
+}
+
 /* Full: fails, then has each record once. */
 static void
 test_full(void **state)
@@ -631,6 +682,7 @@ main(void)
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_live),
 		cmocka_unit_test(test_rotate),
+		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_stuck),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_clean),

@@ -410,7 +410,8 @@ test_submit(void **state)
 	char hash[SUBMIT_HASH_LEN + 1], other[SUBMIT_HASH_LEN + 1];
 	const struct spool_submission five = { .count = 5,
 		.msgid = "1lp6jv7m0d3k8q2r5t1ua",
-		.print = "0123456789abcdef" };
+		.print = "0123456789abcdef",
+		.first = "fedcba9876543210" };
 	struct spool_submission now;
 	char path[600];
 	int a, b;
@@ -433,6 +434,7 @@ test_submit(void **state)
 	assert_ok(spool_submit_lookup(sp, hash, &now, &t_err));
 	assert_int_equal(now.count, 5);
 	assert_string_equal(now.print, five.print);
+	assert_string_equal(now.first, five.first);
 	assert_string_equal(now.msgid, "1lp6jv7m0d3k8q2r5t1ua");
 	assert_ok(spool_submit_sweep(sp, INT64_MAX, &t_err));
 	assert_ok(spool_submit_lookup(sp, hash, &now, &t_err));
@@ -527,6 +529,44 @@ test_submit_stuck(void **state)
 	assert_int_equal(rmdir(text), 0);
 	assert_int_equal(symlink("nowhere", text), 0);
 	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err));
+}
+
+/*
+ * A record that was left, and is done after a later one of its submission,
+ * takes nothing back of what that has counted.
+ */
+static void
+test_submit_late(void **state)
+{
+	const struct spool_submission five = { .count = 5,
+		.msgid = "1lp6jv7m0d3k8q2r5t1ua",
+		.print = "0123456789abcdef" };
+	struct spool_submission now;
+
+	(void)state;
+	assert_ok(spool_submit_put(sp, SUBMIT_A, &five, &t_err));
+	put("commit/1lp6jv7m0d3k8q2r5t1ub",
+	    "vmta-commit 1\nsubmit " SUBMIT_A
+	    " 3 1lp6jv7m0d3k8q2r5t1uc\nend 2\n");
+	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err));
+	assert_int_equal(now.count, 5);
+	assert_string_equal(now.msgid, five.msgid);
+	/* one that is ahead counts, and so does one over what is damaged */
+	put("commit/1lp6jv7m0d3k8q2r5t1ub",
+	    "vmta-commit 1\nsubmit " SUBMIT_A
+	    " 7 1lp6jv7m0d3k8q2r5t1uc 0123456789abcdef 0123456789abcdee\n"
+	    "end 2\n");
+	put("commit/1lp6jv7m0d3k8q2r5t1ud",
+	    "vmta-commit 1\nsubmit " SUBMIT_A
+	    " 6 1lp6jv7m0d3k8q2r5t1ue\nend 2\n");
+	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err));
+	assert_int_equal(now.count, 7);
+	assert_string_equal(now.print, "0123456789abcdef");
+	assert_string_equal(now.first, "0123456789abcdee");
+	put("state/submit/" SUBMIT_A, "vmta-submit 1\ncount: x\n");
+	assert_ok(spool_submit_put(sp, SUBMIT_A, &five, &t_err));
+	assert_ok(spool_submit_lookup(sp, SUBMIT_A, &now, &t_err));
+	assert_int_equal(now.count, 5);
 }
 
 static int dying = -1; /* closed, it ends the writer */
@@ -670,8 +710,8 @@ main(void)
 		TEST(test_trigger), TEST(test_counter), TEST(test_retry),
 		TEST(test_pauses), TEST(test_control), TEST(test_REQUEST),
 		TEST(test_submit), TEST(test_submit_stuck),
-		TEST(test_submit_dying), TEST(test_check),
-		TEST(test_check_content) };
+		TEST(test_submit_late), TEST(test_submit_dying),
+		TEST(test_check), TEST(test_check_content) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return (cmocka_run_group_tests(tests, t_begin, t_end));

@@ -207,6 +207,19 @@ test_commit(void **state)
 	(void)served("user:x", &b, 100);
 	assert_null(strstr(served("user:x", &b, 100), "error"));
 	assert_int_equal(files("/new/"), 2);
+	/* shorter than what was taken, it must begin in the same way */
+	buf_clear(&b);
+	script(&b, "key two\n" MSG "end\n" MSG "end\ncommit");
+	(void)served("user:x", &b, 100);
+	assert_int_equal(files("/new/"), 3);
+	buf_clear(&b);
+	script(&b, "key two\n" MSG "end\ncommit");
+	assert_null(strstr(served("user:x", &b, 100), "error"));
+	buf_clear(&b);
+	script(&b, "key two\nbegin\nrcpt b@x.example\ndata x\nend\ncommit");
+	assert_non_null(strstr(served("user:x", &b, 100),
+	    "65 this submit id was used for other messages"));
+	assert_int_equal(files("/new/"), 3);
 	/* an empty key, and a message that is too large */
 	buf_clear(&b);
 	script(&b, "key");
@@ -215,7 +228,7 @@ test_commit(void **state)
 	buf_clear(&b);
 	script(&b, "begin\nrcpt a@x.example\ndata x: 0123456789012\nend");
 	assert_non_null(strstr(served("user:x", &b, 100), "error"));
-	assert_int_equal(files("/new/"), 2);
+	assert_int_equal(files("/new/"), 3);
 	buf_release(&b);
 }
 
