@@ -243,6 +243,7 @@ suppressed() {
 	run -0 inject -f s@sender.example --merge "$P/list.csv" < \
 		<(printf 'Subject: x\n\nhello [name]\n')
 	equal 'accepted 4 rejected 0 suppressed 2' "$output"
+	suppress build nobody@one.example # they stay so
 	deliver
 	equal 'a@one.example d@one.example' "$(delivered)"
 	equal 'B@one.example c@two.example' "$(suppressed)"

@@ -508,6 +508,29 @@ stormy() {
 	all_final 6
 }
 
+# has_ended N: so many are delivered, says the journal (for wait_until).
+has_ended() {
+	[ "$(journal type type=d | wc -l)" -ge "$1" ]
+}
+
+@test "V23: what a crash took from a batch is in the journal: none twice" {
+	start_sink
+	rconf1
+	send_many 1 6 a.example
+	cp -a "$P/spool/queue" "$P/before"
+	start_daemon
+	wait_until has_ended 6
+	kill -s KILL "$RUNQ_PID"
+	wait "$RUNQ_PID" || true
+	rm -rf "$P/spool/queue"
+	mv "$P/before" "$P/spool/queue"
+	deliver
+	nothing_waits
+	arrived 6
+	equal 6 "$(sink_count messages)"
+	equal 6 "$(journal type type=d | wc -l)"
+}
+
 # bats test_tags=slow
 @test "V23: a spool that was copied while live runs elsewhere: none lost" {
 	local n=400

@@ -94,12 +94,8 @@ suppress_all(struct worker *w, struct work *k, const struct conf_list *lists)
 	struct verr err = VERR_INIT;
 	struct batch_txn t;
 	uint32_t i;
-	int rc;
+	int rc = 0;
 
-	if ((rc = supset_ready(w->suppress->set, lists, &err)) == -1) {
-		suppress_trouble(w, k, &err);
-		return (-1);
-	}
 	batch_txn_init(&t);
 	for (i = 0; i < k->n && rc == 0; i++)
 		if (suppress_open(k, i))

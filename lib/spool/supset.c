@@ -134,23 +134,6 @@ supset_gen(struct supset *x)
 }
 
 int
-supset_ready(struct supset *x, const struct conf_list *lists, struct verr *err)
-{
-	const struct supset_list *l;
-	const char *name = NULL;
-
-	set_look(x);
-	while ((name = conf_list_next(lists, name)) != NULL) {
-		l = set_get(x, name);
-		if (l->list == NULL) {
-			*err = l->err;
-			return (-1);
-		}
-	}
-	return (0);
-}
-
-int
 supset_find(struct supset *x, const struct conf_list *lists, const char *smtp,
     const char **ret_list, struct verr *err)
 {

@@ -20,9 +20,6 @@ void supset_free(struct supset *x); /* NULL is fine */
  * went: what was asked before is to be asked again then. Never 0.
  */
 unsigned int supset_gen(struct supset *x);
-/* Can all of these lists be read? 0, or -1 with err that names the list. */
-int supset_ready(struct supset *x, const struct conf_list *lists,
-    struct verr *err);
 /*
  * Is a recipient (struct addr smtp) on one of the lists? 1 and *ret_list (its
  * name, the configuration's), 0, or -1: that cannot be known, and err says
