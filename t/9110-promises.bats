@@ -62,7 +62,9 @@ batches() {
 	equal 'd=1 r=2 t=1' "$(types)"
 	# The states are lost, and a newer vmta has the batch in hand.
 	sed '1s/^vmta-batch 1/vmta-batch 9/' "$P/fresh" >"$(batches)"
-	timeout 60 "$P/bin/vmta-runq" --now
+	run -69 --separate-stderr timeout 60 "$P/bin/vmta-runq" --now
+	# shellcheck disable=SC2154 # run sets it
+	[[ $stderr == *'newer version'* ]]
 	[ -n "$(live)" ] || fail 'its records were retired'
 	equal 1 "$(sink_count messages)" 'messages'
 	# It is back: who has the mail does not get it again.

@@ -20,7 +20,7 @@
 
 #define LIVE_EVERY_MS 1000
 #define LIVE_SELDOM_MS 5000 /* at least, however many queues there are */
-#define LIVE_SHARE 20	    /* at most one part in so many of the time */
+#define LIVE_SHARE 20	    /* one part in so many of the time, up to that */
 
 /* The name of the file. */
 static void

@@ -83,9 +83,10 @@ struct queue {
 	bool hope;	     /* one that failed did not say 5xx */
 	struct retry_memo *memo; /* why the last of them failed; NULL: none */
 
-	int64_t hold_until; /* monotonic ms: no new connection before */
-	uint32_t seen;	    /* recipients of late, */
-	uint32_t refused;   /* and those of them that the peer refused */
+	unsigned int looked; /* the scheduler's round that it had its look in */
+	int64_t hold_until;  /* monotonic ms: no new connection before */
+	uint32_t seen;	     /* recipients of late, */
+	uint32_t refused;    /* and those of them that the peer refused */
 
 	struct queue_list *line; /* that it stands in, by entry, or NULL: the
 				    worker's, or one of its VirtualMTA */

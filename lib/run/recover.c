@@ -226,10 +226,14 @@ recover_replay(struct worker *w, struct verr *err)
 		    log_num((int64_t)rv.applied), NULL);
 	if (!rv.newer)
 		return (replay_retire(&segments, err));
-	log_tell("journal-kept", "text",
-	    "a batch of a newer version still needs its records", NULL);
+	/*
+	 * Retired, its mail would leave twice once that version is back; kept,
+	 * the segments would be replayed into batches that others have open.
+	 */
 	replay_release(&segments);
-	return (0);
+	return (verr_set(err, VEX_UNAVAILABLE,
+	    "the journal has results of a batch of a newer version: a run of "
+	    "that version must come first"));
 }
 
 /* Wait for the lock; 0 or -1. */

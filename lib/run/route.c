@@ -184,8 +184,10 @@ route_attach(struct worker *w, struct queue *q, struct dns_route *dns)
 		free(key);
 	}
 	r->dns = dns;
-	if (r->expires <= now) /* not for each of the queues that share it */
+	if (r->chunking_look <= now) { /* not for each queue that shares it */
 		r->no_chunking = route_broken_chunking(w, dns);
+		r->chunking_look = now + ROUTE_TTL_MIN_MS;
+	}
 	r->expires = now + ttl;
 	(void)route_ref(r);
 	route_drop(w, q); /* it has had its answer */

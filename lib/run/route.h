@@ -18,10 +18,11 @@
 struct route {
 	char *key;
 	struct dns_route *dns;
-	int64_t expires;	    /* monotonic ms */
-	struct sess_list sess;	    /* sessions that are open, by `mate` */
-	unsigned int n_sess;	    /* their number */
-	unsigned int refs;	    /* queues and sessions that point here */
+	int64_t expires;       /* monotonic ms */
+	int64_t chunking_look; /* the same: when no_chunking is read anew */
+	struct sess_list sess; /* sessions that are open, by `mate` */
+	unsigned int n_sess;   /* their number */
+	unsigned int refs;     /* queues and sessions that point here */
 	TAILQ_HEAD(, queue) active; /* queues with work, in turn */
 	struct sess_list idle;	    /* sessions that rest */
 	struct queue *crowded;	    /* its mail waits for an address that has no

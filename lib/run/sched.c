@@ -57,6 +57,7 @@ void
 queue_kick(struct worker *w, struct queue *q)
 {
 	queue_wait_slot(w, q);
+	w->news = true;
 	worker_kick(w);
 }
 
@@ -330,6 +331,7 @@ sched_lookers(struct worker *w)
 	for (; n < SCHED_LOOKUPS && (q = TAILQ_FIRST(&w->lookers)) != NULL;
 	     n++) {
 		sched_unline(q);
+		q->looked = w->round - 1;
 		sched_line(q, &w->hungry);
 	}
 }
@@ -389,6 +391,7 @@ queue_wait_slot(struct worker *w, struct queue *q)
 void
 queue_answered(struct worker *w, struct queue *q)
 {
+	q->looked = w->round - 1; /* not in this round: it goes on with it */
 	if (q->line == NULL)
 		sched_line(q, &w->answered);
 	queue_kick(w, q);
@@ -406,22 +409,36 @@ sched_join(struct worker *w)
 	TAILQ_CONCAT(&w->hungry, &w->answered, entry);
 }
 
+/* The first turn of a round, or one more of it. */
+static void
+sched_begin(struct worker *w)
+{
+	if (!w->round_open) {
+		w->round_open = true;
+		w->round++;
+		w->news = false;
+		w->total_waits = false;
+	}
+	sched_lookers(w);
+	sched_join(w);
+}
+
 void
 sched_run(struct worker *w)
 {
-	struct queue *q, *last;
+	struct queue *q;
 	size_t budget = SCHED_BURST, looks = 0;
-	bool end;
+	bool over = w->stopping;
 	unsigned int n;
 
-	w->total_waits = false;
-	sched_lookers(w);
-	sched_join(w);
-	last = TAILQ_LAST(&w->hungry, queue_list);
-	end = last == NULL || w->stopping;
-	while (!end && budget > 0 && looks++ < SCHED_LOOKS &&
-	    (q = TAILQ_FIRST(&w->hungry)) != NULL) {
-		end = q == last;
+	sched_begin(w);
+	while (!over && budget > 0 && looks++ < SCHED_LOOKS) {
+		q = TAILQ_FIRST(&w->hungry);
+		if (q == NULL || q->looked == w->round) {
+			over = true;
+			break;
+		}
+		q->looked = w->round;
 		sched_unline(q);
 		n = q->n_starting;
 		sched_queue(w, q, &budget);
@@ -429,13 +446,13 @@ sched_run(struct worker *w)
 			share_used(w, q, q->n_starting > n);
 		w->total_waits = w->total_waits ||
 		    (sched_is_total(q) && q->line == &w->hungry);
-		end = end || sched_is_total(q);
+		over = sched_is_total(q);
 	}
-	if (budget == 0 ||
-	    (!TAILQ_EMPTY(&w->lookers) && w->n_lookup < SCHED_LOOKUPS &&
-		!w->stopping))
-		worker_kick(w);
-	else if (!end) /* at once would be before what sessions wait for */
+	w->round_open = !over;
+	if (!w->stopping &&
+	    (!over || w->news ||
+		(!TAILQ_EMPTY(&w->lookers) && w->n_lookup < SCHED_LOOKUPS)))
+		/* at once would be before what sessions wait for */
 		loop_timer_set(w->sched_timer, SCHED_BREATH_MS);
 }
 

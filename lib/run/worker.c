@@ -40,7 +40,7 @@
 #define WORKER_SLEEP_MS 60000  /* longest sleep: a safety net */
 #define WORKER_OWN_MS 2000     /* between tries to own what others have */
 #define WORKER_CHORES_MS 60000 /* sweeps, dead injectors, interfaces */
-#define WORKER_FILES_KEPT 10   /* descriptors, and an eighth of all */
+#define WORKER_FILES_KEPT 12   /* descriptors, and an eighth of all */
 #define WORKER_FILES_LEAST 64  /* when nobody says how many there are */
 #define WORKER_FILES_MOST 1000000
 

@@ -78,6 +78,9 @@ struct worker {
 	struct heap wakes;	    /* struct sched_wake */
 	struct queue_list hungry;   /* want a new session */
 	struct queue_list lookers;  /* want a look-up, and there are too many */
+	unsigned int round;	    /* of looks at the hungry ones, each once */
+	bool round_open;	    /* it has not come to its end */
+	bool news;		    /* somebody was kicked since it began */
 	struct queue_list answered; /* have theirs: before the hungry ones */
 	struct pause_list *pauses;
 	struct tpl *tpl;	   /* templates of merges; NULL: none met yet */

@@ -10,7 +10,7 @@
 #include "spool/spool.h"
 
 /* How many VirtualMTAs: three descriptors each, of a process's few. */
-#define AREA_KEPT 4
+#define AREA_KEPT 2
 
 struct area_slot {
 	char vmta[SPOOL_VMTA_MAX + 1];
@@ -24,7 +24,7 @@ struct area_cache {
 };
 
 static void
-area_forget(struct spool *sp, struct area_slot *s)
+area_close(struct spool *sp, struct area_slot *s)
 {
 	int *fd[3] = { &s->dir, &s->fd[0], &s->fd[1] }, saved = errno;
 	size_t i;
@@ -46,7 +46,7 @@ area_release(struct spool *sp)
 	if (sp->areas == NULL)
 		return;
 	for (i = 0; i < AREA_KEPT; i++)
-		area_forget(sp, &sp->areas->slot[i]);
+		area_close(sp, &sp->areas->slot[i]);
 	free(sp->areas);
 	sp->areas = NULL;
 }
@@ -85,19 +85,29 @@ area_slot(struct spool *sp, const char *vmta, struct verr *err)
 	if (c == NULL) {
 		c = sp->areas = xcalloc(1, sizeof(*c));
 		for (i = 0; i < AREA_KEPT; i++)
-			c->slot[i].dir = c->slot[i].fd[0] = c->slot[i]
-								.fd[1] = -1;
+			c->slot[i] = (struct area_slot) { .dir = -1,
+				.fd = { -1, -1 } };
 	}
 	for (i = 0; i < AREA_KEPT; i++)
 		if (strcmp(c->slot[i].vmta, vmta) == 0)
 			return (&c->slot[i]);
 	s = &c->slot[c->next++ % AREA_KEPT];
-	area_forget(sp, s);
+	area_close(sp, s);
 	s->dir = spool_dir(sp, sp->queue_fd, vmta, err);
 	if (s->dir == -1)
 		return (NULL);
 	memcpy(s->vmta, vmta, strlen(vmta) + 1);
 	return (s);
+}
+
+void
+area_forget(struct spool *sp, const char *vmta)
+{
+	size_t i;
+
+	for (i = 0; sp->areas != NULL && i < AREA_KEPT; i++)
+		if (strcmp(sp->areas->slot[i].vmta, vmta) == 0)
+			area_close(sp, &sp->areas->slot[i]);
 }
 
 int
@@ -116,7 +126,7 @@ area_dir(struct spool *sp, const char *vmta, enum batch_area area,
 		if (s->fd[area] != -1 || errno != ENOENT ||
 		    !area_gone(sp, s->dir))
 			return (s->fd[area]);
-		area_forget(sp, s);
+		area_close(sp, s);
 	}
 	return (-1);
 }
@@ -133,7 +143,7 @@ area_domain(struct spool *sp, const char *vmta, enum batch_area area,
 		fd = spool_dir(sp, afd, domain, err);
 		if (fd != -1 || errno != ENOENT || !area_gone(sp, afd))
 			return (fd);
-		area_forget(sp, area_slot(sp, vmta, NULL));
+		area_forget(sp, vmta);
 	}
 	return (-1);
 }

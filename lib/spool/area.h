@@ -28,6 +28,8 @@ int area_domain(struct spool *sp, const char *vmta, enum batch_area area,
  * write it costs more than to read a small batch. fd or -1 with errno.
  */
 int area_open(struct spool *sp, int dfd, const char *name, int flags);
+/* Walk down to this one anew: it may have been replaced. */
+void area_forget(struct spool *sp, const char *vmta);
 /* For spool_close. */
 void area_release(struct spool *sp);
 

@@ -100,6 +100,7 @@ spool_domains(struct spool *sp, const char *vmta, enum batch_area area,
 {
 	struct list l = { .name = cb, .valid = spool_domain_valid, .arg = arg };
 
+	area_forget(sp, vmta); /* a plan is made of what is there now */
 	return (list_at(sp, area_dir(sp, vmta, area, err), list_name, &l, err));
 }
 

@@ -195,10 +195,16 @@ submit_write(struct spool *sp, int dfd, const char *hash,
 {
 	struct spool_submission now;
 	struct buf b = BUF_INIT;
+	struct verr why = VERR_INIT;
 	int rc;
 
-	if (submit_read(sp, dfd, hash, &now, NULL) == 0 && now.count > s->count)
+	rc = submit_read(sp, dfd, hash, &now, &why);
+	if (rc == 0 && now.count > s->count)
 		return (0);
+	if (rc == -1 && why.err != 0) { /* not damaged: not read */
+		*err = why;
+		return (-1);
+	}
 	buf_addf(&b, "vmta-submit 1\ncount: %" PRIu64 "\nid: %s\n", s->count,
 	    s->msgid);
 	if (s->print[0] != '\0')

@@ -721,6 +721,15 @@ find_all(void)
 	}
 }
 
+static int
+count_domain(void *arg, const char *name, bool foreign)
+{
+	assert_false(foreign);
+	assert_string_equal(name, "d.example");
+	++*(int *)arg;
+	return (0);
+}
+
 /* More directories than are kept open; and one that is made anew. */
 static void
 test_directories(void **state)
@@ -728,7 +737,7 @@ test_directories(void **state)
 	struct commit *c = commit_new(sp);
 	char name[] = "v0", area[400], path[450], aside[400];
 	struct id id;
-	int i;
+	int i, n = 0;
 
 	(void)state;
 	assert_int_equal(id_new(&table.sys, &id), 0);
@@ -748,6 +757,13 @@ test_directories(void **state)
 	assert_int_equal(mkdir(area, 0700), 0);
 	assert_int_equal(rename(aside, path), 0);
 	find_all();
+	/* the same for a plan, also when the old one is only elsewhere */
+	assert_ok(spool_domains(sp, "v5", BATCH_NEW, count_domain, &n, &t_err));
+	assert_int_equal(n, 1);
+	assert_int_equal(rename(area, aside), 0);
+	assert_int_equal(mkdir(area, 0700), 0);
+	assert_ok(spool_domains(sp, "v5", BATCH_NEW, count_domain, &n, &t_err));
+	assert_int_equal(n, 1);
 }
 
 /* Every octet of the index, changed; and the file cut everywhere. */
