@@ -149,7 +149,7 @@ run_deliver(struct sys *sys, struct conf *c, const struct run_options *opt,
 {
 	struct verr swept = VERR_INIT;
 	struct total *total;
-	sigset_t set, old;
+	sigset_t set;
 	int rc;
 
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -160,12 +160,12 @@ run_deliver(struct sys *sys, struct conf *c, const struct run_options *opt,
 	rc = parent_sweep(sys, c, &swept, err);
 	/* a worker takes them when its loop can (worker_timers) */
 	parent_signals(&set);
-	(void)sigprocmask(SIG_BLOCK, &set, &old);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	if (rc == 0 && opt->workers == 1)
 		rc = worker_run(sys, c, opt, 0, total, err);
 	else if (rc == 0)
 		rc = parent_run(sys, c, opt, total, err);
-	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	/* they stay blocked: what comes now must not end us half-way */
 	total_free(total);
 	if (rc == 0 && swept.code != 0) {
 		*err = swept;

@@ -56,7 +56,7 @@ clock() {
 
 no_clocks() {
 	local left
-	left=$(find "$P/spool/state/retry" -type f)
+	left=$(find "$P/spool/state" -path "*/retry/*" -type f)
 	[ -z "$left" ] || fail "clocks: $left"
 }
 
