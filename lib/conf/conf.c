@@ -23,9 +23,8 @@
 #include "conf/impl.h"
 #include "conf/lex.h"
 
-#define CONF_PIECE                                                \
-	16384 /* octets that a search for the spool reads at once \
-	       */
+/* Octets that a search for the spool reads at once. */
+#define CONF_PIECE 16384
 
 char *
 conf_default_path(bool secure)

@@ -64,10 +64,11 @@ live_write(struct worker *w)
 	const char *brake = dns_braked(w->dns);
 	char name[64];
 	size_t i = 0;
-	int64_t began = w->sys->mono(w->sys);
+	int64_t began;
 
 	if (loop_now(w->loop) < w->next_live)
 		return;
+	began = w->sys->mono(w->sys);
 	buf_adds(&b, "vmta-live 1\n");
 	if (brake != NULL)
 		buf_addf(&b, "dns 0 %s\n", brake);
